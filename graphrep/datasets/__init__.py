@@ -1,0 +1,1 @@
+"""Data to build and test on: synthetic logs with a planted truth (``sample``), adapters for public data."""

@@ -1,0 +1,92 @@
+"""The quality table: vectors and simple baselines on one question, by how much history a user has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphrep.evaluate import metrics
+
+Ints = NDArray[np.int64]
+Scorer = Callable[[Ints], NDArray[Any]]
+"""Rows of users, (b,) → scores of all candidates, (b, m)."""
+
+BATCH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRow:
+    """One line of the table; ``recall`` and ``ndcg`` are means over ``users`` users."""
+
+    target: str
+    band: str
+    users: int
+    model: str
+    k: int
+    recall: float
+    ndcg: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Who is asked about, what they then met, and what they had met before.
+
+    Attributes:
+        name: name of the target.
+        users: (u,) rows of the users that met something.
+        relevant: what each met, candidate indices; an index ≥ m stands for one that is no candidate and cannot hit.
+        history: users × candidates, sparse (n, m): what each had met inside the window.
+    """
+
+    name: str
+    users: Ints
+    relevant: Sequence[Sequence[int]]
+    history: Any
+
+
+def quality_table(
+    question: Question, scorers: Mapping[str, Scorer], *, k: int, low_history: int, exclude_seen: bool
+) -> list[QualityRow]:
+    """Rank all candidates for every user by every scorer.
+
+    Bands: ``all``; ``none`` for users without any history, ``low`` up to ``low_history`` candidates, ``high`` above.
+    Recall@k = hits / number met; NDCG@k with ideal gain over min(k, number met): :mod:`graphrep.evaluate.metrics`.
+
+    Args:
+        exclude_seen: candidates in a user's history are not ranked for him.
+    """
+    seen = np.diff(question.history.indptr)[question.users]
+    bands = {
+        "all": np.ones(len(seen), dtype=bool),
+        "none": seen == 0,
+        "low": (seen > 0) & (seen <= low_history),
+        "high": seen > low_history,
+    }
+    rows = []
+    for model, scorer in scorers.items():
+        recall, ndcg = _per_user(question, scorer, k, exclude_seen)
+        for band, inside in bands.items():
+            if inside.any():
+                means = float(recall[inside].mean()), float(ndcg[inside].mean())
+                rows.append(QualityRow(question.name, band, int(inside.sum()), model, k, *means))
+    return rows
+
+
+def _per_user(
+    question: Question, scorer: Scorer, k: int, exclude_seen: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    recall, ndcg = np.zeros(len(question.users)), np.zeros(len(question.users))
+    for start in range(0, len(question.users), BATCH):
+        part = slice(start, start + BATCH)
+        users, relevant = question.users[part], question.relevant[part]
+        ranked = metrics.top_k(scorer(users), k, exclude=question.history[users] if exclude_seen else None)
+        recall[part] = metrics.recall_at_k(ranked, relevant, k, per_row=True)
+        ndcg[part] = metrics.ndcg_at_k(ranked, relevant, k, per_row=True)
+    return recall, ndcg

@@ -1,0 +1,129 @@
+"""One raw table → the contract's columns: names mapped, units converted, values cast. Nothing is dropped here."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+from graphrep.config import ColumnSource, LogTable, Unit
+from graphrep.contracts import LOG_EVENT, Event
+from graphrep.errors import InputError
+
+TABLE = "_table"
+ROW = "_row"
+CORRUPT = "_corrupt"
+WRONG_TYPE = "_wrong_type"
+
+NUMBERS = (Event.TS, Event.VALUE, Event.DURATION)
+REQUIRED = (Event.TS, Event.DOMAIN, Event.USER_ID, Event.ACTION)
+DEFAULT_UNIT: dict[str, Unit] = {Event.TS: "ms", Event.DURATION: "s"}
+MILLISECONDS: dict[Unit, str] = {"us": "0.001", "ms": "1", "s": "1000", "min": "60000"}
+SECONDS: dict[Unit, float] = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
+
+
+def normalise(raw: DataFrame, name: str, table: LogTable, corrupt: str) -> DataFrame:
+    """Give raw rows the columns of ``log_event_v1`` (but ``ds``), whatever their values.
+
+    A contract column without a mapping is read from the source column of the same name, if there is one.
+
+    Args:
+        raw: rows as they are in the files.
+        name: the table's name, for messages and as prefix of event ids.
+        corrupt: column that holds an unreadable row's text, where the format has one.
+
+    Returns:
+        The contract's columns and ``_table``, ``_row`` (the raw row as JSON), ``_corrupt`` (unreadable),
+        ``_wrong_type`` (name of the first column whose value could not be cast, else null).
+
+    Raises:
+        InputError: a mapping names a column that the files lack, or one of a type that cannot be read.
+    """
+    found = [column for column in raw.columns if column != corrupt]
+    values: dict[str, Column] = {}
+    failed: list[Column] = []
+    for column in LOG_EVENT.names:
+        if column in (Event.DS, Event.EVENT_ID):
+            continue
+        source = _source(column, name, table, found)
+        if source is None:
+            values[column] = F.lit(None).cast(_target(column))
+            continue
+        origin = F.lit(source.value) if source.column is None else F.col(f"`{source.column}`")
+        values[column] = _read(origin, column, name, source, raw)
+        if column in NUMBERS:
+            lost = F.nullif(F.trim(origin.cast("string")), F.lit("")).isNotNull() & values[column].isNull()
+            failed.append(F.when(lost, F.lit(column)))
+    row = F.to_json(F.struct(*[F.col(f"`{c}`") for c in raw.columns]))
+    return raw.select(
+        _event_id(name, table, found).alias(Event.EVENT_ID),
+        *[value.alias(column) for column, value in values.items()],
+        F.lit(name).alias(TABLE),
+        row.alias(ROW),
+        (F.col(corrupt).isNotNull() if corrupt in raw.columns else F.lit(False)).alias(CORRUPT),
+        F.coalesce(*failed).alias(WRONG_TYPE),
+    )
+
+
+def _target(column: str) -> T.DataType:
+    if column == Event.TS:
+        return T.LongType()
+    return T.DoubleType() if column in NUMBERS else T.StringType()
+
+
+def _source(column: str, name: str, table: LogTable, found: list[str]) -> ColumnSource | None:
+    source = table.source_of(column)
+    if source is None:
+        if column in found:
+            return ColumnSource(column=column)
+        if column in REQUIRED:
+            fix = f"map it under logs.tables.{name}.columns"
+            raise InputError(f"a source for {column}", found=f"columns {found}", where=f"log table {name}", fix=fix)
+        return None
+    if source.column is not None and source.column not in found:
+        raise InputError(f"the column {source.column!r}", found=f"columns {found}", where=f"log table {name}")
+    return source
+
+
+def _read(origin: Column, column: str, name: str, source: ColumnSource, raw: DataFrame) -> Column:
+    kind = T.StringType() if source.column is None else raw.schema[source.column].dataType
+    if isinstance(kind, (T.ArrayType, T.MapType, T.StructType, T.BinaryType)):
+        raise InputError(
+            f"{column} as a plain value",
+            found=f"{source.column} of type {kind.simpleString()}",
+            where=f"log table {name}",
+        )
+    unit = source.unit or DEFAULT_UNIT.get(column)
+    if column == Event.TS:
+        return _milliseconds(origin, kind, unit or "ms")
+    if column in NUMBERS:
+        number = origin.cast("string").try_cast("double")
+        number = number * SECONDS[unit] if column == Event.DURATION and unit in SECONDS else number
+        return F.when(~F.isnan(number), number)
+    text = origin.cast("string")
+    text = F.when(F.trim(text) != "", text)
+    for old, new in source.map.items():
+        text = F.when(origin.cast("string") == old, F.lit(new)).otherwise(text)
+    return text
+
+
+def _milliseconds(origin: Column, kind: T.DataType, unit: Unit) -> Column:
+    if unit == "iso" or isinstance(kind, (T.TimestampType, T.TimestampNTZType, T.DateType)):
+        return F.unix_millis(origin.try_cast("timestamp"))
+    # Decimals: a double loses integers beyond 2**53, which microseconds of far dates reach.
+    exact = origin.cast("string").try_cast("decimal(30,6)") * F.lit(MILLISECONDS[unit]).cast("decimal(8,3)")
+    return F.floor(exact).try_cast("bigint")
+
+
+def _event_id(name: str, table: LogTable, found: list[str]) -> Column:
+    """The source's id, made unique across tables by the table's name; else a hash of the whole row."""
+    source = table.source_of(Event.EVENT_ID)
+    own = source.column if source is not None else Event.EVENT_ID
+    hashed = _row_hash(found)
+    key = F.coalesce(F.col(f"`{own}`").cast("string"), hashed) if own in found else hashed
+    return F.concat(F.lit(f"{name}:"), key)
+
+
+def _row_hash(found: list[str]) -> Column:
+    cells = F.to_json(F.struct(*[F.col(f"`{column}`") for column in sorted(found)]))
+    return F.substring(F.sha2(cells, 256), 1, 32)

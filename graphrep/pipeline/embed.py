@@ -1,0 +1,111 @@
+"""Stage ``embed``: the day's graph → vectors, turned onto the release before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphrep import __version__, vocab
+from graphrep.contracts import Manifest
+from graphrep.errors import InputError
+from graphrep.lookup import Release, open_release
+from graphrep.pipeline.context import Run, fingerprint
+from graphrep.pipeline.load import DayGraph, load_graph
+from graphrep.store import releases, runlog, tables
+
+Floats = npt.NDArray[np.float32]
+
+
+def run_embed(run: Run, ds: str) -> dict[str, Any]:
+    """Fit vectors for the nodes of a day's window and write them, one array per node type.
+
+    Raises:
+        InputError: the day's graph has not been built.
+    """
+    run.check_ds(ds)
+    built = graph_record(run, ds)
+    parent = releases.latest_before(run.warehouse, ds)
+    inputs = [built[runlog.FINGERPRINT], run.config.fingerprint("embed", "seed", "relations"), __version__]
+    inputs.append([parent, releases.read_manifest(run.warehouse, parent)[Manifest.FILES] if parent else None])
+    print_of_inputs = fingerprint(inputs)
+    done = runlog.read_stage(run.warehouse, ds, vocab.EMBED)
+    path = tables.partition(run.warehouse, tables.VECTORS, ds)
+    if done and done.get(runlog.FINGERPRINT) == print_of_inputs and path.is_dir():
+        return done
+    with run.progress.stage(f"embed {ds}", 2) as step:
+        day = load_graph(run, ds)
+        step("graph loaded")
+        record = {runlog.FINGERPRINT: print_of_inputs, **_fit(run, ds, day, parent)}
+        step("vectors fitted")
+    runlog.record_stage(run.warehouse, ds, vocab.EMBED, record)
+    return record
+
+
+def graph_record(run: Run, ds: str) -> dict[str, Any]:
+    """What stage ``graph`` recorded for a day.
+
+    Raises:
+        InputError: it has not run.
+    """
+    built = runlog.read_stage(run.warehouse, ds, vocab.GRAPH)
+    if not built:
+        raise InputError(f"the graph of {ds}", found="none", fix=f"run graphrep graph --ds {ds} first")
+    return built
+
+
+def _fit(run: Run, ds: str, day: DayGraph, parent: str | None) -> dict[str, Any]:
+    from graphrep.embed import fit
+
+    config = run.config.embed
+    before = open_release(run.warehouse, parent) if parent else None
+    previous = previous_vectors(day, before, config.dim) if before else None
+    emb = fit(
+        day.graph,
+        model="autocovariance",
+        dim=config.dim,
+        seed=run.config.seed,
+        device=config.device,
+        previous=previous,
+        markov_time=config.markov_time,
+        lazy=config.lazy,
+        relation_weights={name: r.weight for name, r in run.config.graph_relations.items()},
+    )
+    tables.write_arrays(tables.partition(run.warehouse, tables.VECTORS, ds), {t: emb[t] for t in emb.types})
+    aligned = emb.alignment
+    if before is None or aligned is None:
+        return {
+            "parent": None,
+            "space_id": f"{ds}-{run.config.fingerprint('embed', 'seed')[:8]}",
+            "alignment": None,
+        }
+    alignment = {
+        "anchors": aligned.anchors,
+        "residual": aligned.residual,
+        "held_out_residual": aligned.held_out_residual,
+    }
+    return {"parent": parent, "space_id": before.space_id, "alignment": alignment}
+
+
+def previous_vectors(day: DayGraph, before: Release, dim: int) -> dict[str, Floats] | None:
+    """The earlier release's vectors in the rows of today; zeros where it has none of its own.
+
+    Returns:
+        type → (n, dim) float32; None where no node is shared or the dimension differs: a new space begins.
+    """
+    found: dict[str, Floats] = {}
+    for node_type, nodes in day.nodes.items():
+        if node_type not in before.types or before.manifest[Manifest.NODE_TYPES][node_type]["dim"] != dim:
+            continue
+        hit = before.get(node_type, nodes.keys)
+        found[node_type] = np.where(hit.fallback[:, None], np.float32(0), hit.vectors)
+    return found if any(vectors.any() for vectors in found.values()) else None
+
+
+def day_vectors(run: Run, ds: str) -> dict[str, Floats]:
+    """The vectors that stage ``embed`` wrote, by node type."""
+    if not runlog.read_stage(run.warehouse, ds, vocab.EMBED):
+        raise InputError(f"the vectors of {ds}", found="none", fix=f"run graphrep embed --ds {ds} first")
+    read = tables.read_arrays(tables.partition(run.warehouse, tables.VECTORS, ds))
+    return {node_type: array.view(np.float32) for node_type, array in read.items()}

@@ -1,0 +1,174 @@
+"""Stage ``evaluate``: the day's vectors against the label day and against the release before → table and verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from graphrep import vocab
+from graphrep.config import Gates, Target
+from graphrep.contracts import Edge, Manifest
+from graphrep.evaluate import baselines, gates
+from graphrep.evaluate.quality import QualityRow, Question, quality_table
+from graphrep.lookup import open_release
+from graphrep.pipeline.context import Run, fingerprint
+from graphrep.pipeline.embed import day_vectors, graph_record
+from graphrep.pipeline.load import DayGraph, load_graph
+from graphrep.store import runlog, tables
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+VECTORS = "vectors"
+POPULARITY = "popularity"
+BASELINES = {
+    POPULARITY: baselines.popularity,
+    "common neighbours": baselines.common_neighbors,
+    "resource allocation": baselines.resource_allocation,
+}
+
+
+def run_evaluate(run: Run, ds: str) -> dict[str, Any]:
+    """Fill the quality table where the label day's events are there, and judge the day.
+
+    The label day is the day after the graph's last; its edges are in no graph of this run.
+
+    Returns:
+        ``quality`` (rows of the table), ``labels`` (what the label day held), ``gate`` (verdict and checks).
+    """
+    run.check_ds(ds)
+    built = graph_record(run, ds)
+    vectors = day_vectors(run, ds)
+    embedded = runlog.read_stage(run.warehouse, ds, vocab.EMBED) or {}
+    labels_done = runlog.read_stage(run.warehouse, built["label_day"], vocab.EDGES)
+    settings = run.config.fingerprint("evaluate", "gates", "relations")
+    print_of_inputs = fingerprint(embedded[runlog.FINGERPRINT], labels_done, settings)
+    done = runlog.read_stage(run.warehouse, ds, vocab.EVALUATE)
+    if done and done.get(runlog.FINGERPRINT) == print_of_inputs:
+        return done
+    with run.progress.stage(f"evaluate {ds}", 2) as step:
+        rows, labels = _quality(run, ds, built["label_day"], vectors) if labels_done else ([], {})
+        step("quality")
+        verdict = gates.judge(_checks(run, vectors, embedded, rows))
+        record = {
+            runlog.FINGERPRINT: print_of_inputs,
+            "label_day": built["label_day"] if labels_done else None,
+            "labels": labels,
+            "quality": [row.as_dict() for row in rows],
+            "gate": gates.as_record(verdict),
+        }
+        runlog.record_stage(run.warehouse, ds, vocab.EVALUATE, record)
+        step("judged")
+    return record
+
+
+def _quality(
+    run: Run, ds: str, label_day: str, vectors: Mapping[str, Floats]
+) -> tuple[list[QualityRow], dict[str, dict[str, int]]]:
+    day = load_graph(run, ds)
+    rows: list[QualityRow] = []
+    labels: dict[str, dict[str, int]] = {}
+    for name, target in run.config.evaluate.targets.items():
+        question, labels[name] = _question(run, day, label_day, name, target)
+        if not len(question.users):
+            continue
+        rows += quality_table(
+            question,
+            _scorers(question, vectors[target.src], vectors[target.dst]),
+            k=run.config.evaluate.k,
+            low_history=run.config.evaluate.low_history,
+            exclude_seen=target.exclude_seen,
+        )
+    return rows, labels
+
+
+def _question(run: Run, day: DayGraph, label_day: str, name: str, target: Target) -> tuple[Question, dict[str, int]]:
+    path = tables.partition(run.warehouse, tables.EDGES, label_day)
+    table = tables.read_table(path, [Edge.RELATION, Edge.SRC_KEY, Edge.DST_KEY])
+    wanted = np.isin(table[Edge.RELATION].to_numpy(zero_copy_only=False), target.relations)
+    met = table.filter(wanted)
+    src = day.rows(target.src, met[Edge.SRC_KEY].to_pylist())
+    dst_keys = met[Edge.DST_KEY].to_pylist()
+    dst = day.rows(target.dst, dst_keys)
+    m = len(day.nodes[target.dst].keys)
+    # Each new candidate gets an index of its own behind the known ones: met, but impossible to rank.
+    new = {key: m + i for i, key in enumerate(sorted({k for k, row in zip(dst_keys, dst, strict=True) if row < 0}))}
+    dst = np.fromiter((new.get(k, row) for k, row in zip(dst_keys, dst, strict=True)), np.int64, count=len(dst))
+    known = src >= 0
+    users, where = np.unique(src[known], return_inverse=True)
+    relevant: list[list[int]] = [[] for _ in users]
+    for at, candidate in sorted(set(zip(where.tolist(), dst[known].tolist(), strict=True))):
+        relevant[at].append(candidate)
+    counts = {
+        "users": len(users),
+        "users_not_in_graph": len(set(met[Edge.SRC_KEY].to_pylist())) - len(users),
+        "pairs": sum(map(len, relevant)),
+        "candidates": m,
+        "candidates_not_in_graph": len(new),
+    }
+    return Question(name, users, relevant, _history(day, target)), counts
+
+
+def _history(day: DayGraph, target: Target) -> Any:
+    shape = len(day.nodes[target.src].keys), len(day.nodes[target.dst].keys)
+    total = sp.csr_array(shape, dtype=np.float64)
+    for name in target.history:
+        edges = day.graph.edges[target.src, name, target.dst]
+        total = total + sp.csr_array((np.ones(len(edges.src)), (edges.src, edges.dst)), shape=shape)
+    return sp.csr_array(total)
+
+
+def _scorers(question: Question, users: Floats, candidates: Floats) -> dict[str, Any]:
+    scorers: dict[str, Any] = {VECTORS: lambda rows: users[rows] @ candidates.T}
+    for name, baseline in BASELINES.items():
+        scorers[name] = lambda rows, b=baseline: b(question.history, rows, bipartite=True)
+    return scorers
+
+
+def _checks(
+    run: Run, vectors: Mapping[str, Floats], embedded: Mapping[str, Any], rows: list[QualityRow]
+) -> list[gates.Check]:
+    limits = run.config.gates
+    checks = []
+    for node_type, own in vectors.items():
+        rows_bad = gates.non_finite_rows(own)
+        checks.append(gates.Check("rows not finite", node_type, rows_bad, high=limits.max_non_finite_rows))
+        share = gates.zero_row_share(own)
+        checks.append(gates.Check("share of rows without a walk", node_type, share, high=limits.max_zero_row_share))
+    if embedded["parent"]:
+        checks += _drift_checks(run, vectors, embedded)
+    return checks + _lift_checks(rows, limits)
+
+
+def _drift_checks(run: Run, vectors: Mapping[str, Floats], embedded: Mapping[str, Any]) -> list[gates.Check]:
+    limits = run.config.gates
+    before = open_release(run.warehouse, embedded["parent"])
+    checks = []
+    for node_type in before.types:
+        count = before.manifest[Manifest.NODE_TYPES][node_type]["count"]
+        now = len(vectors.get(node_type, ()))
+        checks.append(gates.Check("drop of keys", node_type, 1 - now / count, high=limits.max_count_drop))
+        if not now:
+            continue
+        hit = before.get(node_type, before.keys(node_type))
+        ratio = gates.median_norm(vectors[node_type]) / gates.median_norm(hit.vectors[~hit.fallback])
+        low, high = limits.min_norm_ratio, limits.max_norm_ratio
+        checks.append(gates.Check("ratio of median norms", node_type, ratio, low=low, high=high))
+    residual = embedded["alignment"]["held_out_residual"]
+    checks.append(gates.Check("residual of the alignment", "all", residual, high=limits.max_alignment_residual))
+    return checks
+
+
+def _lift_checks(rows: list[QualityRow], limits: Gates) -> list[gates.Check]:
+    judged = [row for row in rows if row.band == "all" and row.users >= limits.min_lift_users]
+    recall = {(row.target, row.model): row.recall for row in judged}
+    least = limits.min_lift_over_popularity
+    return [
+        gates.Check("recall above popularity", target, value - recall[target, POPULARITY], low=least)
+        for (target, model), value in recall.items()
+        if model == VECTORS
+    ]

@@ -1,0 +1,171 @@
+"""Stage ``logs``: the raw rows of one day → events and quarantine, counted row by row."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from graphrep import vocab
+from graphrep.contracts import LOG_EVENT, QUARANTINE
+from graphrep.errors import GateRefusedError, InputError
+from graphrep.pipeline.context import Run, fingerprint
+from graphrep.store import raw, runlog, tables
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Counts = dict[str, dict[str, int]]
+ACCEPTED = "accepted"
+DUPLICATE = "duplicate"
+
+
+def run_logs(run: Run, ds: str) -> dict[str, Any]:
+    """Check one day of every log table and write ``events`` and ``quarantine``.
+
+    Returns:
+        The stage's record: per table, rows by outcome.
+
+    Raises:
+        InputError: a required table or day is missing or empty, or a mapping does not fit.
+        GateRefusedError: more rows were refused than ``logs.max_quarantine_share``.
+    """
+    config = run.config
+    run.check_ds(ds)
+    begun = {n: t for n, t in config.logs.tables.items() if _begun(run, n, ds)}
+    inputs = {n: raw.fingerprint(config.logs.root, n, t, ds) for n, t in begun.items()}
+    print_of_inputs = fingerprint(inputs, config.fingerprint("logs", "surfaces"))
+    done = runlog.read_stage(run.warehouse, ds, vocab.LOGS)
+    if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, ds):
+        return done
+    with run.progress.stage(f"logs {ds}", 3) as step:
+        rows = _checked_rows(run, ds).persist()
+        try:
+            counts, content = _count(rows, ds)
+            _check_not_empty(run, counts, ds)
+            step("counted")
+            _write(run, ds, rows)
+            step("written")
+        finally:
+            rows.unpersist()
+        record: dict[str, Any] = {"rows": counts, "content": content, **_totals(counts)}
+        refusal = _refusal(record, config.logs.max_quarantine_share, ds)
+        record |= {"refused": refusal} if refusal else {runlog.FINGERPRINT: print_of_inputs}
+        runlog.record_stage(run.warehouse, ds, vocab.LOGS, record)
+        step("recorded")
+    if refusal:
+        raise GateRefusedError(
+            f"at most {config.logs.max_quarantine_share:.2%} of rows refused",
+            found=refusal,
+            where=str(tables.partition(run.warehouse, tables.QUARANTINE, ds)),
+            fix="mend the producer, or raise logs.max_quarantine_share; yesterday stays served",
+        )
+    return record
+
+
+def raw_days(run: Run, name: str) -> list[str]:
+    """The days that a raw table has rows of, in order; one scan for a table that is not partitioned."""
+    if name not in run._raw_days:
+        config = run.config.logs
+        table = config.tables[name]
+        if table.partitioned:
+            run._raw_days[name] = raw.days(config.root, name, table)
+        else:
+            run._raw_days[name] = _days_by_scan(run, name)
+    return run._raw_days[name]
+
+
+def _days_by_scan(run: Run, name: str) -> list[str]:
+    from pyspark.sql import functions as F
+
+    from graphrep import logs
+    from graphrep.contracts import Event
+    from graphrep.store.spark import CORRUPT, read_raw, spark_errors
+
+    config = run.config.logs
+    path = raw.table_path(config.root, name, config.tables[name])
+    if not raw.data_files(path):
+        return []
+    rows = logs.normalise(read_raw(run.spark, path, config.tables[name]), name, config.tables[name], CORRUPT)
+    day = F.date_format(F.timestamp_millis(Event.TS), "yyyy-MM-dd").alias("day")
+    with spark_errors(f"log table {name}"):
+        return sorted(row.day for row in rows.select(day).distinct().collect() if row.day is not None)
+
+
+def _written(run: Run, ds: str) -> bool:
+    return all(tables.partition(run.warehouse, t, ds).is_dir() for t in (tables.EVENTS, tables.QUARANTINE))
+
+
+def _checked_rows(run: Run, ds: str) -> DataFrame:
+    from graphrep import logs
+    from graphrep.store.spark import CORRUPT, read_raw
+
+    config = run.config
+    parts = []
+    for name, table in config.logs.tables.items():
+        path = raw.day_path(config.logs.root, name, table, ds) if _begun(run, name, ds) else None
+        if path is None:
+            continue
+        rows = logs.normalise(read_raw(run.spark, path, table), name, table, CORRUPT)
+        parts.append(logs.check_rows(rows, config.surfaces, ds, cut_by_ts=not table.partitioned))
+    if not parts:
+        raise InputError("at least one log table with rows", found="none", where=f"--ds {ds}")
+    return logs.mark_duplicates(reduce(lambda a, b: a.unionByName(b), parts))
+
+
+def _begun(run: Run, name: str, ds: str) -> bool:
+    """Days before a table's first are no days of it; a table without any day is asked for, and so reported."""
+    days = raw_days(run, name)
+    return not days or ds >= days[0]
+
+
+def _count(rows: DataFrame, ds: str) -> tuple[Counts, str]:
+    """Rows by table and outcome, and a hash of what was accepted: equal for equal events, whenever delivered."""
+    from graphrep import logs
+    from graphrep.store.spark import spark_errors
+
+    counts: Counts = {}
+    digests: dict[str, str] = {}
+    with spark_errors(f"logs of {ds}"):
+        for name, reason, count, digest in logs.count_rows(rows).collect():
+            counts.setdefault(name, {})[reason or ACCEPTED] = count
+            if reason is None:
+                digests[name] = f"{count} {digest}"
+    return counts, fingerprint(digests)
+
+
+def _check_not_empty(run: Run, counts: Counts, ds: str) -> None:
+    for name, table in run.config.logs.tables.items():
+        if table.required and _begun(run, name, ds) and not counts.get(name):
+            fix = "deliver the day, or mark the table required: false"
+            raise InputError(f"rows of {name!r} for the day {ds}", found="an empty day", where=table.path, fix=fix)
+
+
+def _write(run: Run, ds: str, rows: DataFrame) -> None:
+    from graphrep import logs
+    from graphrep.store.spark import write_frame
+
+    write_frame(logs.accepted(rows), tables.partition(run.warehouse, tables.EVENTS, ds), LOG_EVENT)
+    write_frame(logs.quarantined(rows), tables.partition(run.warehouse, tables.QUARANTINE, ds), QUARANTINE)
+
+
+def _totals(counts: Counts) -> dict[str, int]:
+    total = sum(sum(table.values()) for table in counts.values())
+    accepted = sum(table.get(ACCEPTED, 0) for table in counts.values())
+    duplicates = sum(table.get(DUPLICATE, 0) for table in counts.values())
+    refused = total - accepted - duplicates
+    return {"rows_in": total, "events": accepted, "duplicates": duplicates, "quarantined": refused}
+
+
+def _refusal(record: dict[str, Any], limit: float, ds: str) -> str | None:
+    """The one line that says why the day is held back, or None."""
+    total, refused = record["rows_in"], record["quarantined"]
+    if refused <= limit * total:
+        return None
+    reasons: dict[str, int] = {}
+    for name, table in record["rows"].items():
+        for reason, count in table.items():
+            if reason not in (ACCEPTED, DUPLICATE):
+                reasons[f"{name}: {reason}"] = count
+    worst = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:3]
+    named = ", ".join(f"{reason} {count}" for reason, count in worst)
+    return f"{refused} of {total} rows of {ds} ({refused / total:.2%}): {named}"

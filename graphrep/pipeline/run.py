@@ -1,0 +1,69 @@
+"""The whole day: every stage in order, and before them the days of the window that are not there yet."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+from graphrep import vocab
+from graphrep.errors import InputError
+from graphrep.pipeline.context import Run
+from graphrep.pipeline.edges import run_edges
+from graphrep.pipeline.embed import run_embed
+from graphrep.pipeline.evaluate import run_evaluate
+from graphrep.pipeline.graph import run_graph, window_of
+from graphrep.pipeline.logs import run_logs
+from graphrep.pipeline.publish import run_publish
+
+
+def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime) -> dict[str, Any]:
+    """Run one stage of one day and return its record. ``at`` is the time of a switch, UTC."""
+    stages: dict[str, Callable[[Run, str], dict[str, Any]]] = {
+        vocab.LOGS: run_logs,
+        vocab.EDGES: run_edges,
+        vocab.GRAPH: run_graph,
+        vocab.EMBED: run_embed,
+        vocab.EVALUATE: run_evaluate,
+        vocab.PUBLISH: lambda run, ds: run_publish(run, ds, at=at),
+    }
+    return stages[stage](run, ds)
+
+
+def run_day(
+    run: Run,
+    ds: str,
+    *,
+    at: dt.datetime,
+    first: str = vocab.LOGS,
+    last: str = vocab.PUBLISH,
+) -> dict[str, dict[str, Any]]:
+    """Run a day from one stage to another. Work whose inputs have not changed is not done again.
+
+    The stages ``logs`` and ``edges`` cover every day of the window and the day itself; the others the day itself.
+
+    Returns:
+        stage → its record for the day itself.
+    """
+    chosen = _between(first, last)
+    run.check_ds(ds)
+    records: dict[str, dict[str, Any]] = {}
+    daily = [stage for stage in chosen if stage in (vocab.LOGS, vocab.EDGES)]
+    days = sorted({*window_of(run, ds).days, ds}) if daily else []
+    for day in days:
+        for stage in daily:
+            records[stage] = run_stage(run, stage, day, at=at)
+    for stage in chosen:
+        if stage not in daily:
+            records[stage] = run_stage(run, stage, ds, at=at)
+    return records
+
+
+def _between(first: str, last: str) -> list[str]:
+    for name in (first, last):
+        if name not in vocab.STAGES:
+            raise InputError(f"one of the stages {list(vocab.STAGES)}", found=repr(name))
+    start, end = vocab.STAGES.index(first), vocab.STAGES.index(last)
+    if start > end:
+        raise InputError("--from before --to", found=f"{first} after {last}")
+    return list(vocab.STAGES[start : end + 1])

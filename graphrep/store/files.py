@@ -1,0 +1,126 @@
+"""Files that are whole or absent: write beside, flush, rename. Standard library only."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from graphrep.errors import StoreError
+
+STAGING = ".staging"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file by another in one step; a reader sees the old bytes or the new ones."""
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        with beside.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        beside.replace(path)
+        flush_directory(path.parent)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON with sorted keys, so that equal contents are equal bytes."""
+    write_bytes(path, json_bytes(content))
+
+
+def json_bytes(content: Any) -> bytes:
+    return (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file.
+
+    Raises:
+        StoreError: missing, unreadable, or not JSON.
+    """
+    with storing(path):
+        content = path.read_bytes()
+    try:
+        return json.loads(content)
+    except ValueError:
+        raise StoreError("JSON", found=f"{len(content)} bytes that are not", where=str(path)) from None
+
+
+def sha256(path: Path) -> str:
+    """Hex sha256 of a file's bytes."""
+    with storing(path), path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def flush_directory(path: Path) -> None:
+    """Make a rename inside this directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def staging_directory(root: Path) -> Iterator[Path]:
+    """Give an empty directory on the same disk to fill and to move; what is left of it at the end is removed."""
+    staging = root / STAGING / uuid.uuid4().hex
+    with storing(root):
+        staging.mkdir(parents=True)
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def staged_directory(final: Path) -> Iterator[Path]:
+    """Give an empty directory to fill; it takes the final place when the block ends well, else it is removed."""
+    with staging_directory(final.parent) as staging:
+        yield staging
+        put_directory(staging, final)
+
+
+def put_directory(new: Path, final: Path) -> None:
+    """Move a finished directory to its place; one that stood there is removed after."""
+    old = new.with_name(f"{new.name}.old")
+    with storing(final):
+        if final.exists():
+            final.rename(old)
+        new.rename(final)
+        flush_directory(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock of this machine for the length of the block; the kernel drops it if we die."""
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn an operating-system error into a StoreError that names the path."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise StoreError("a file", found="none", where=str(path)) from None
+    except OSError as error:
+        fix = "check that the place exists, is writable and has room"
+        found = error.strerror or type(error).__name__
+        raise StoreError("a place that can be read and written", found=found, where=str(path), fix=fix) from None

@@ -1,0 +1,40 @@
+"""``runs/<ds>/manifest.json``: what each stage of a day read, made and dropped. Written whole after each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from graphrep import vocab
+from graphrep.store.files import read_json, write_json
+
+FINGERPRINT = "fingerprint"
+"""Of everything a stage's result depends on; equal fingerprints mean that the work is done."""
+
+
+def run_manifest_path(warehouse: Path, ds: str) -> Path:
+    return warehouse / "runs" / ds / "manifest.json"
+
+
+def read_run(warehouse: Path, ds: str) -> dict[str, Any]:
+    """The manifest of a day; an empty one where the day has not run."""
+    path = run_manifest_path(warehouse, ds)
+    if not path.exists():
+        return {vocab.DS: ds, "stages": {}}
+    content: dict[str, Any] = read_json(path)
+    return content
+
+
+def read_stage(warehouse: Path, ds: str, stage: str) -> dict[str, Any] | None:
+    """What a stage recorded, or None where it has not finished for this day."""
+    found: dict[str, Any] | None = read_run(warehouse, ds)["stages"].get(stage)
+    return found
+
+
+def record_stage(warehouse: Path, ds: str, stage: str, content: Mapping[str, Any]) -> None:
+    """Set one stage's record, and drop those of the stages after it: they were made from something else."""
+    manifest = read_run(warehouse, ds)
+    later = vocab.STAGES[vocab.STAGES.index(stage) + 1 :]
+    stages = {name: record for name, record in manifest["stages"].items() if name not in later}
+    write_json(run_manifest_path(warehouse, ds), {**manifest, "stages": {**stages, stage: dict(content)}})

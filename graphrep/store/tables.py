@@ -1,0 +1,110 @@
+"""The working tables of a warehouse, one directory per day, each put in place in one step; read as Arrow or numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graphrep import vocab
+from graphrep.errors import StoreError
+from graphrep.store.files import STAGING, staged_directory, storing
+
+EVENTS = "events"
+QUARANTINE = "quarantine"
+EDGES = "edges"
+NODE_DAYS = "node_days"
+IDS = "ids"
+NODES = "nodes"
+ADJACENCY = "adjacency"
+VECTORS = "vectors"
+
+Floats = npt.NDArray[np.float32]
+
+
+def partition(warehouse: Path, table: str, ds: str) -> Path:
+    """Where a day of a table lies: ``<warehouse>/<table>/ds=<day>``."""
+    return warehouse / table / f"{vocab.DS}={ds}"
+
+
+def days(root: Path) -> list[str]:
+    """The days of a table's directory, in order."""
+    prefix = f"{vocab.DS}="
+    if not root.is_dir():
+        return []
+    return sorted(p.name.removeprefix(prefix) for p in root.iterdir() if p.is_dir() and p.name.startswith(prefix))
+
+
+def subdirectories(path: Path) -> list[str]:
+    """Names of the finished directories in a place, in order."""
+    if not path.is_dir():
+        return []
+    return sorted(p.name for p in path.iterdir() if p.is_dir() and p.name != STAGING)
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """Read the Parquet files of one directory, in file order.
+
+    Raises:
+        StoreError: the directory is missing or a file is damaged.
+    """
+    if not path.is_dir():
+        raise StoreError("a table", found="nothing", where=str(path), fix="run the stage that writes it")
+    files = sorted(path.glob("*.parquet"))
+    try:
+        with storing(path):
+            parts = [pq.ParquetFile(file).read(columns=columns) for file in files]
+    except pa.ArrowInvalid as error:
+        raise StoreError("whole Parquet files", found=str(error), where=str(path)) from None
+    return pa.concat_tables(parts) if parts else pa.table({})
+
+
+def write_arrow(path: Path, table: pa.Table) -> None:
+    """Write a table as the one file of a directory that appears whole."""
+    with staged_directory(path) as staging:
+        save_parquet(staging / "part-0.parquet", table)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    """Write named arrays, one ``.npy`` each, into a directory that appears whole."""
+    with staged_directory(path) as staging:
+        save_arrays(staging, arrays)
+
+
+def save_parquet(file: Path, table: pa.Table) -> None:
+    """Write one Parquet file with page checksums, inside a directory that is being staged."""
+    with storing(file):
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+
+
+def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    """Write one ``.npy`` per name, inside a directory that is being staged."""
+    with storing(path):
+        for name, array in arrays.items():
+            np.save(path / f"{name}.npy", array, allow_pickle=False)
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+    """Memory-map the arrays that :func:`write_arrays` wrote."""
+    if not path.is_dir():
+        raise StoreError("arrays", found="nothing", where=str(path), fix="run the stage that writes them")
+    with storing(path):
+        return {p.stem: np.load(p, mmap_mode="r", allow_pickle=False) for p in sorted(path.glob("*.npy"))}
+
+
+def count_by(path: Path, column: str) -> dict[str, int]:
+    """Rows of a table by the value of one column."""
+    table = read_table(path, [column])
+    if not table.num_rows:
+        return {}
+    counted = table[column].combine_chunks().value_counts()
+    return {str(entry["values"]): int(entry["counts"]) for entry in counted.to_pylist()}
+
+
+def count_rows(path: Path) -> int:
+    """Rows of a table by its footers; a table that was not written has none."""
+    return sum(pq.ParquetFile(file).metadata.num_rows for file in sorted(path.glob("*.parquet")))

@@ -1,0 +1,32 @@
+"""Words that more than one room uses. Each is spelt here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# Surfaces (the `domain` column).
+SHORT_VIDEO: Final = "short_video"
+LIVE: Final = "live"
+ECOMMERCE: Final = "ecommerce"
+SEARCH: Final = "search"
+
+# Node types that the shipped configurations declare; a configuration may declare others.
+USER: Final = "user"
+HOST: Final = "host"
+VIDEO: Final = "video"
+PRODUCT: Final = "product"
+
+# Stages of a run, in order.
+LOGS: Final = "logs"
+EDGES: Final = "edges"
+GRAPH: Final = "graph"
+EMBED: Final = "embed"
+EVALUATE: Final = "evaluate"
+PUBLISH: Final = "publish"
+STAGES: Final = (LOGS, EDGES, GRAPH, EMBED, EVALUATE, PUBLISH)
+
+# The directory prefix of a day's partition: <table>/ds=2026-03-01/.
+DS: Final = "ds"
+
+EdgeType = tuple[str, str, str]
+"""(source node type, relation, destination node type)."""
