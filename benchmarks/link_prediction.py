@@ -95,7 +95,7 @@ def hide(edges: list[tuple[int, int]], seed: int = 0) -> set[tuple[int, int]]:
         neighbours.setdefault(u, set()).add(v)
         neighbours.setdefault(v, set()).add(u)
     hidden: set[tuple[int, int]] = set()
-    while len(hidden) < HIDDEN_SHARE * len(edges):
+    while order and len(hidden) < HIDDEN_SHARE * len(edges):
         u, v = order.pop()
         neighbours[u].discard(v)
         neighbours[v].discard(u)

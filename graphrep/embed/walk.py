@@ -79,15 +79,17 @@ class Backend:
             return csr
         import torch
 
+        csr = csr.sorted_indices()  # torch reads any other order wrongly
         with warnings.catch_warnings():  # torch calls the layout beta; only products of it are used
             warnings.filterwarnings("ignore", message="Sparse CSR tensor support", category=UserWarning)
-            return torch.sparse_csr_tensor(
+            placed = torch.sparse_csr_tensor(
                 torch.as_tensor(csr.indptr.astype(np.int64)),
                 torch.as_tensor(csr.indices.astype(np.int64)),
                 torch.as_tensor(csr.data),
                 size=csr.shape,
-                device=self.device,
+                check_invariants=True,
             )
+        return placed.to(self.device)
 
     def fetch(self, array: Any) -> Dense:
         return np.asarray(array if self.device is None else array.cpu().numpy(), dtype=np.float64)

@@ -116,7 +116,7 @@ def recall_at_k(ranked: ArrayLike, relevant: Relevant, k: int, per_row: bool = F
     0.5
     """
     hits, total = _hits(ranked, relevant, k)
-    return _result(hits.sum(axis=1) / total, total, per_row)
+    return _result(hits.sum(axis=1) / np.maximum(total, 1), total, per_row)
 
 
 @overload
@@ -171,7 +171,7 @@ def average_precision(
     """
     hits, total = _hits(ranked, relevant, k)
     precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    return _result((hits * precision).sum(axis=1) / (total if k is None else np.minimum(total, k)), total, per_row)
+    return _result((hits * precision).sum(axis=1) / np.clip(total, 1, k), total, per_row)
 
 
 @overload

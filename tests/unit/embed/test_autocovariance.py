@@ -41,7 +41,7 @@ def dense_r(a: Matrix, tau: int, lazy: bool = False) -> Matrix:
     if lazy:
         m = 0.5 * (np.eye(len(a)) + m)
     pi = degree / degree.sum()
-    return np.diag(pi) @ np.linalg.matrix_power(m, tau) - np.outer(pi, pi)
+    return np.asarray(np.diag(pi) @ np.linalg.matrix_power(m, tau) - np.outer(pi, pi))
 
 
 def dense_minus_one(a: Matrix, tau: int) -> Matrix:
@@ -70,7 +70,7 @@ def dense_directed(a: Matrix, tau: int, lazy: bool = False) -> Matrix:
     pi /= pi.sum()
     if lazy:
         m = 0.5 * (np.eye(n) + m)
-    return np.diag(pi) @ np.linalg.matrix_power(m, tau) - np.outer(pi, pi)
+    return np.asarray(np.diag(pi) @ np.linalg.matrix_power(m, tau) - np.outer(pi, pi))
 
 
 def scores(f: Any) -> Matrix:

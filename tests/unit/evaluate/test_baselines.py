@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from graphrep.errors import InputError
 from graphrep.evaluate import baselines
 
-WEIGHTS = {
+WEIGHTS: dict[str, Callable[[int], float]] = {
     "common_neighbors": lambda degree: 1.0,
     "resource_allocation": lambda degree: 1.0 / degree,
     "adamic_adar": lambda degree: 1.0 / math.log(degree) if degree > 1 else 0.0,
@@ -73,5 +74,5 @@ def test_what_is_no_graph_is_refused(name: str) -> None:
         function(sp.csr_array(np.array([[0, 1], [0, 0]])), [0])
     with pytest.raises(InputError, match="square"):
         function(sp.csr_array(np.ones((2, 3))), [0], bipartite=False)
-    with pytest.raises(InputError, match="scipy.sparse"):
+    with pytest.raises(InputError, match="scipy"):
         function(np.ones((2, 2)), [0])

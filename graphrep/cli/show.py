@@ -7,9 +7,12 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphrep.pipeline.context import Step
+
+if TYPE_CHECKING:
+    from graphrep.pipeline.demo import Demo
 
 
 class Bars:
@@ -84,3 +87,32 @@ def quality_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         of = [found[target, band, model] for model in models]
         lines.append([target, band, f"{of[0]['users']:,}", *[f"{r['recall']:.3f} / {r['ndcg']:.3f}" for r in of]])
     return table_lines(head, lines)
+
+
+def demo_lines(shown: Demo) -> list[str]:
+    """What the demo prints."""
+    hit = shown.hit
+    rows = [
+        [
+            what,
+            key,
+            "yes" if hit.found[i] else "no",
+            "the prior" if hit.fallback[i] else "its own",
+            str(hit.age_days[i]) if hit.found[i] else "–",
+            " ".join(f"{x:+.3f}" for x in hit.vectors[i][:4]) + " …",
+        ]
+        for i, (what, key) in enumerate(shown.asked.items())
+    ]
+    return [
+        "",
+        f"{shown.events:,} events; releases of {', '.join(shown.days)}",
+        "",
+        *table_lines(["user", "key", "found", "vector", "age_days", ""], rows),
+        f"Nearest hosts of {shown.asked['cold']}, who never watched live: {', '.join(n.key for n in shown.near)}",
+        "",
+        f"Quality on the events of {shown.record['label_day']}, which no vector has seen (R@k recall, N@k NDCG):",
+        *quality_lines(shown.record["quality"]),
+        "",
+        f"The release lies in {shown.place}",
+        f"Next: graphrep neighbors user {shown.asked['cold']} --to host --warehouse {shown.place.parent.parent}",
+    ]

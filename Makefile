@@ -1,0 +1,47 @@
+# make demo: sample logs → three releases → a lookup. make test: everything that CI runs.
+# Both make .venv by themselves from constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet --constraint constraints.txt
+OUT ?= demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types tools clean
+
+help: ## these lines
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+
+demo: tools .venv/.demo ## sample logs, three days, a lookup and a table of quality
+	@rm -rf $(OUT)
+	@$(BIN)/graphrep demo --out $(OUT)
+
+test: tools .venv/.test lint types ## everything that CI runs
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report | tail -n 1
+
+lint: .venv/.test ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.test ## mypy
+	$(BIN)/mypy
+
+clean: ## what make made
+	rm -rf .venv $(OUT) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+tools:
+	@.ci/check_tools $(PYTHON)
+
+# torch comes first and by its exact version: a range would pick a CUDA build of several gigabytes.
+.venv/.demo: pyproject.toml constraints.txt
+	@.ci/check_tools $(PYTHON)
+	@echo "installing into .venv from constraints.txt: 2 GB, some minutes the first time"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) torch==2.13.0
+	@$(PIP) --editable ".[spark,train]"
+	@touch $@
+
+.venv/.test: .venv/.demo
+	@echo "installing what the tests need: Airflow, pytest, ruff, mypy"
+	@$(PIP) --editable ".[spark,train,airflow,dev]"
+	@touch $@

@@ -1,0 +1,104 @@
+"""Commands that run a day: ``run``, each stage, ``demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from graphrep import vocab
+from graphrep.cli.options import LOCAL, AsJson, Config, Ds, Logs, Warehouse, now
+from graphrep.cli.show import Bars, demo_lines, print_json, print_lines, quality_lines
+
+app = typer.Typer()
+
+
+def _open_run(config: Path, logs: Path | None, warehouse: Path | None) -> Any:
+    from graphrep.config import load_config
+    from graphrep.pipeline.context import Run
+
+    return Run(load_config(config, logs=logs, warehouse=warehouse), today=now().date(), progress=Bars())
+
+
+@app.command(epilog="Example: graphrep run --config configs/kuairand.yaml --ds 2022-05-01")
+def run(
+    config: Config,
+    ds: Ds,
+    logs: Logs = None,
+    warehouse: Warehouse = None,
+    first: Annotated[str, typer.Option("--from", help="First stage.")] = vocab.LOGS,
+    last: Annotated[str, typer.Option("--to", help="Last stage.")] = vocab.PUBLISH,
+    as_json: AsJson = False,
+) -> None:
+    """Run one day: logs, edges, graph, embed, evaluate, publish. What has not changed is not done again."""
+    from graphrep.pipeline.run import run_day
+
+    records = run_day(_open_run(config, logs, warehouse), ds, at=now(), first=first, last=last)
+    if as_json:
+        print_json(records)
+    else:
+        print_lines(_summary(records))
+
+
+def _summary(records: dict[str, dict[str, Any]]) -> list[str]:
+    lines = []
+    if found := records.get(vocab.LOGS):
+        counts = ", ".join(f"{found[name]:,} {name}" for name in ("events", "duplicates", "quarantined"))
+        lines.append(f"logs      {found['rows_in']:,} rows: {counts}")
+    if found := records.get(vocab.GRAPH):
+        nodes = ", ".join(f"{count:,} {name}" for name, count in found["nodes"].items())
+        lines.append(f"graph     {found['window'][0]} to {found['window'][1]}: {nodes}")
+        lines.append(f"          {sum(found['edges'].values()):,} edges in {len(found['edges'])} relations")
+    if found := records.get(vocab.EMBED):
+        turned = found["alignment"]
+        how = f"residual {turned['held_out_residual']:.3f} on held-out nodes" if turned else "a new space"
+        lines.append(f"embed     space {found['space_id']}, {how}")
+    if found := records.get(vocab.EVALUATE):
+        lines += quality_lines(found["quality"])
+        lines.append(f"gate      {'passed' if found['gate']['passed'] else 'refused'}")
+    if found := records.get(vocab.PUBLISH):
+        state = "current" if found["current"] else "beside the current one"
+        lines.append(f"release   {found['release_id']}, {'new' if found['new'] else 'unchanged'}, {state}")
+    return lines
+
+
+def _stage_command(stage: str, doc: str) -> None:
+    @app.command(name=stage, help=doc, epilog=f"Example: graphrep {stage} --config configs/local.yaml --ds 2026-03-14")
+    def command(
+        config: Config, ds: Ds, logs: Logs = None, warehouse: Warehouse = None, as_json: AsJson = False
+    ) -> None:
+        from graphrep.pipeline.run import run_stage
+
+        record = run_stage(_open_run(config, logs, warehouse), stage, ds, at=now())
+        if as_json:
+            print_json(record)
+        else:
+            print_lines(_summary({stage: record}) or [f"{stage} {ds}: done"])
+
+
+for _stage, _doc in {
+    vocab.LOGS: "Check the raw rows of one day: events, quarantine, counts.",
+    vocab.EDGES: "Sum the events of one day into typed edges and nodes.",
+    vocab.GRAPH: "Merge the window's days: stable ids, adjacency, active nodes.",
+    vocab.EMBED: "Fit vectors and turn them onto the release before.",
+    vocab.EVALUATE: "Compare with baselines on the label day, and judge the day.",
+    vocab.PUBLISH: "Write the release and move the pointer to it.",
+}.items():
+    _stage_command(_stage, _doc)
+
+
+@app.command(epilog="Example: graphrep demo --out demo")
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="New directory for logs and warehouse.")] = Path("demo"),
+    config: Config = LOCAL,
+    users: Annotated[int, typer.Option("--users")] = 3000,
+    days: Annotated[int, typer.Option("--days", help="Days of logs; the last three are run.")] = 14,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+) -> None:
+    """Sample logs, three consecutive days, a lookup, and a table of quality."""
+    from graphrep.config import load_config
+    from graphrep.pipeline.demo import run_demo
+
+    settings = load_config(config, logs=out / "logs", warehouse=out / "warehouse")
+    print_lines(demo_lines(run_demo(settings, users=users, days=days, seed=seed, now=now(), progress=Bars())))
