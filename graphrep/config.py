@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from graphrep.contracts import Event
 from graphrep.errors import ConfigError
@@ -49,7 +49,15 @@ class LogTable(Strict):
     format: Literal["parquet", "csv", "jsonl"]
     partitioned: bool
     required: bool
-    columns: dict[str, str | ColumnSource]
+    columns: dict[str, ColumnSource]
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _short_form(cls, given: Any) -> Any:
+        """``user_id: uid`` stands for ``user_id: {column: uid}``."""
+        if not isinstance(given, dict):
+            return given
+        return {name: {"column": source} if isinstance(source, str) else source for name, source in given.items()}
 
     @model_validator(mode="after")
     def _known_columns(self) -> Self:
@@ -61,12 +69,11 @@ class LogTable(Strict):
 
     def source_of(self, name: str) -> ColumnSource | None:
         """The mapping of a contract column, or None where the configuration says nothing about it."""
-        source = self.columns.get(name)
-        return ColumnSource(column=source) if isinstance(source, str) else source
+        return self.columns.get(name)
 
 
 class Logs(Strict):
-    root: Path
+    root: Path = Field(strict=False)
     max_quarantine_share: float = Field(ge=0, le=1)
     table_defaults: dict[str, Any]
     tables: dict[str, LogTable] = Field(min_length=1)
@@ -142,7 +149,7 @@ class Gates(Strict):
 class Config(Strict):
     name: str
     seed: int
-    warehouse: Path
+    warehouse: Path = Field(strict=False)
     holdout_days: int = Field(ge=0, le=1)
     logs: Logs
     surfaces: dict[str, Surface] = Field(min_length=1)
@@ -232,7 +239,7 @@ def _read_tree(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError("a readable YAML file", found=error.strerror or "an error", where=str(path)) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError("valid YAML", found=" ".join(str(error).split()), where=str(path)) from None
     if not isinstance(tree, dict):
         raise ConfigError("a mapping of settings", found=type(tree).__name__, where=str(path))
@@ -263,17 +270,16 @@ def _spread_defaults(tree: dict[str, Any], name: str) -> None:
         }
 
 
-def _tuples(value: Any, key: str = "") -> Any:
-    """YAML gives lists and strings; the frozen model holds tuples and paths."""
+def _tuples(value: Any) -> Any:
+    """YAML gives lists; the frozen model holds tuples."""
     if isinstance(value, dict):
-        return {k: _tuples(v, k) for k, v in value.items()}
-    if isinstance(value, list):
-        return tuple(_tuples(v) for v in value)
-    return Path(value) if key in ("root", "warehouse") and isinstance(value, str) else value
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
 
 
 def _readable(error: ValidationError, path: Path) -> ConfigError:
-    problems = error.errors(include_url=False)
+    # A misspelt key is also a missing one: the spelling is what helps.
+    problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
     first = problems[0]
     where = ".".join(str(part) for part in first["loc"])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -285,4 +291,4 @@ def _readable(error: ValidationError, path: Path) -> ConfigError:
         message = str(first["ctx"]["error"]) + more
         return ConfigError("settings that agree", found=message, where=f"{path} {where}".strip())
     found = f"{first['input']!r} at {where}{more}"
-    return ConfigError(str(first["msg"]), found=found, where=str(path))
+    return ConfigError(first["msg"].removeprefix("Input should be "), found=found, where=str(path))

@@ -29,7 +29,7 @@ class Check:
 
     def __str__(self) -> str:
         limits = [f"≥ {self.low:g}"] * math.isfinite(self.low) + [f"≤ {self.high:g}"] * math.isfinite(self.high)
-        return f"{self.name} of {self.scope} is {self.value:.4g}, expected {' and '.join(limits)}"
+        return f"{self.name} of {self.scope} is {self.value:.4g}, expected {' and '.join(limits) or 'a number'}"
 
 
 @dataclass(frozen=True, slots=True)

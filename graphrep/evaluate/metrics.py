@@ -239,9 +239,8 @@ def link_precision_at(
         new = np.flatnonzero(~(table.ravel() <= floor))  # an equal score comes after those found; NaN goes on
         pairs = np.concatenate([pairs, new + start * n])
         scores = np.concatenate([scores, table.ravel()[new]])
-        best = np.sort(top_k(scores, max(sizes)))  # in the order of pairs, by which later ties are broken
+        best = top_k(scores, max(sizes))  # equal scores stay in the order of pairs, new ones behind them
         pairs, scores = pairs[best], scores[best]
-    pairs = pairs[top_k(scores, len(scores))] if len(scores) else pairs
     rows, columns = hidden.nonzero()
     hits = np.cumsum(np.isin(pairs, rows.astype(np.int64) * n + columns))
     return np.array([hits[min(size, len(hits)) - 1] / size if len(hits) else 0.0 for size in sizes])

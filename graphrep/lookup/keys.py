@@ -21,17 +21,27 @@ HASHES, OFFSETS, BYTES = "hashes", "key_offsets", "key_bytes"
 Ints = npt.NDArray[np.int64]
 
 
+def _encoded(key: str) -> bytes:
+    """UTF-8; half a surrogate pair, which no published key holds, must be a miss and not a failure."""
+    return key.encode(errors="surrogatepass")
+
+
 def hash_keys(keys: Sequence[str]) -> npt.NDArray[np.uint64]:
     """64-bit BLAKE2b of each key's UTF-8, the same on every machine."""
     if isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
         raise InputError("a list of keys as strings", found=type(keys).__name__ + " with other things")
-    digests = b"".join(hashlib.blake2b(key.encode(), digest_size=8).digest() for key in keys)
+    digests = b"".join(hashlib.blake2b(_encoded(key), digest_size=8).digest() for key in keys)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
 def row_order(keys: Sequence[str]) -> Ints:
     """The order in which a release stores these keys: by hash, then by key."""
-    return np.lexsort((np.asarray(keys, dtype=object).astype(str), hash_keys(keys))).astype(np.int64)
+    hashes = hash_keys(keys)
+    order = np.argsort(hashes, kind="stable")
+    if (hashes[order][1:] == hashes[order][:-1]).any():
+        # Rare. Python's strings, since numpy pads all to the longest and drops NULs at the end.
+        order = np.asarray(sorted(range(len(keys)), key=lambda i: (hashes[i], keys[i])))
+    return order.astype(np.int64)
 
 
 def encode_keys(keys: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
@@ -40,7 +50,7 @@ def encode_keys(keys: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
     Returns:
         ``hashes`` (n,) uint64 ascending, ``key_offsets`` (n + 1,) int64, ``key_bytes`` (total,) uint8.
     """
-    encoded = [key.encode() for key in keys]
+    encoded = [_encoded(key) for key in keys]
     lengths = np.fromiter((len(key) for key in encoded), dtype=np.int64, count=len(encoded))
     offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
     return {
@@ -67,12 +77,12 @@ class KeyTable:
         return len(self.hashes)
 
     def key(self, row: int) -> str:
-        return self._raw(row).decode()
+        return self._raw(row).decode(errors="surrogatepass")
 
     def keys(self) -> list[str]:
         """Every key, in the order of the rows."""
         content, offsets = self.content.tobytes(), self.offsets.tolist()
-        return [content[start:end].decode() for start, end in pairwise(offsets)]
+        return [content[start:end].decode(errors="surrogatepass") for start, end in pairwise(offsets)]
 
     def rows(self, keys: Sequence[str]) -> Ints:
         """Row of each key, −1 where there is none.
@@ -85,7 +95,7 @@ class KeyTable:
         starts = np.searchsorted(self.hashes, wanted)
         rows = np.full(len(keys), -1, dtype=np.int64)
         for i, (key, start) in enumerate(zip(keys, starts.tolist(), strict=True)):
-            rows[i] = self._row(key.encode(), wanted[i], start)
+            rows[i] = self._row(_encoded(key), wanted[i], start)
         return rows
 
     def _row(self, key: bytes, wanted: np.uint64, row: int) -> int:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write beside, flush, rename. Standard library only."""
+"""Files that are whole or absent: write beside, flush, rename. Standard library and numpy only."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import hashlib
 import json
 import os
 import shutil
+import tokenize
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from graphrep.errors import StoreError
 
@@ -23,11 +27,14 @@ def write_bytes(path: Path, content: bytes) -> None:
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-        with beside.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        beside.replace(path)
+        try:
+            with beside.open("wb") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
         flush_directory(path.parent)
 
 
@@ -52,6 +59,20 @@ def read_json(path: Path) -> Any:
         return json.loads(content)
     except ValueError:
         raise StoreError("JSON", found=f"{len(content)} bytes that are not", where=str(path)) from None
+
+
+def map_array(path: Path) -> npt.NDArray[np.generic]:
+    """Memory-map one ``.npy`` file, read-only.
+
+    Raises:
+        StoreError: missing, unreadable, or not a numpy array of plain numbers.
+    """
+    try:
+        with storing(path):
+            array: npt.NDArray[np.generic] = np.lib.format.open_memmap(path, mode="r")
+    except (ValueError, SyntaxError, tokenize.TokenError):  # the header is Python's spelling of a dictionary
+        raise StoreError("a numpy array", found="other bytes", where=str(path)) from None
+    return array
 
 
 def sha256(path: Path) -> str:
@@ -122,5 +143,5 @@ def storing(path: Path) -> Iterator[None]:
         raise StoreError("a file", found="none", where=str(path)) from None
     except OSError as error:
         fix = "check that the place exists, is writable and has room"
-        found = error.strerror or type(error).__name__
+        found = error.strerror or str(error) or type(error).__name__
         raise StoreError("a place that can be read and written", found=found, where=str(path), fix=fix) from None

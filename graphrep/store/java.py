@@ -25,7 +25,9 @@ def java_version() -> tuple[str, int]:
     if not java or not os.path.exists(java):
         raise MachineError(wanted, found="none", where=java or "PATH", fix=FIX)
     try:
-        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, errors="replace", timeout=60, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise MachineError(wanted, found=f"one that does not run ({error})", where=java, fix=FIX) from None
     match = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)

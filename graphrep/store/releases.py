@@ -23,7 +23,7 @@ from graphrep.store import files
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 LOG = "log.jsonl"
-RELEASE_ID = re.compile(r"\d{4}-\d{2}-\d{2}\.[1-9]\d{0,5}")
+RELEASE_ID = re.compile(r"\d{4}-\d{2}-\d{2}\.[1-9]\d{0,5}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,10 @@ def read_pointer(warehouse: Path) -> Pointer | None:
     if not path.exists():
         return None
     content = files.read_json(path)
-    if not isinstance(content, dict) or set(content) != {"release_id", "manifest_sha256"}:
+    whole = isinstance(content, dict) and set(content) == {"release_id", "manifest_sha256"}
+    if not whole or not RELEASE_ID.fullmatch(str(content["release_id"])):
         raise StoreError("a pointer to a release", found=f"{content!r}"[:80], where=str(path))
-    return Pointer(**content)
+    return Pointer(str(content["release_id"]), str(content["manifest_sha256"]))
 
 
 def release_path(warehouse: Path, release_id: str) -> Path:
@@ -89,10 +90,17 @@ def read_manifest(warehouse: Path, release_id: str) -> dict[str, Any]:
     if not path.exists():
         raise InputError(f"one of the releases {list_releases(warehouse)}", found=release_id, where=str(warehouse))
     manifest: dict[str, Any] = files.read_json(path)
+    if not isinstance(manifest, dict) or not _lists_files(manifest.get(Manifest.FILES)):
+        raise StoreError("a manifest that lists the files of a release", found="other JSON", where=str(path))
     if manifest.get(Manifest.SCHEMA) != SCHEMA_VERSION or manifest.get(Manifest.RELEASE_ID) != release_id:
         found = f"version {manifest.get(Manifest.SCHEMA)} of {manifest.get(Manifest.RELEASE_ID)}"
         raise StoreError(f"a version {SCHEMA_VERSION} manifest of {release_id}", found=found, where=str(path))
     return manifest
+
+
+def _lists_files(listing: Any) -> bool:
+    entries = listing.values() if isinstance(listing, dict) else [None]
+    return all(isinstance(entry, dict) and {"sha256", "bytes"} <= set(entry) for entry in entries)
 
 
 def stage_release(warehouse: Path, content: Mapping[str, Any], write: Callable[[Path], None]) -> tuple[str, bool]:
@@ -103,7 +111,7 @@ def stage_release(warehouse: Path, content: Mapping[str, Any], write: Callable[[
         write: fills a directory with the release's files.
 
     Returns:
-        The release's id and whether it is new: a release of the same day with the same content is used again.
+        The release's id and whether it is new: a whole release of the same day with the same content is used again.
     """
     ds = str(content[Manifest.DS])
     root = warehouse / "releases"
@@ -113,12 +121,22 @@ def stage_release(warehouse: Path, content: Mapping[str, Any], write: Callable[[
         body = {**content, Manifest.SCHEMA: SCHEMA_VERSION, Manifest.FILES: listing}
         same_day = [release_id for release_id in list_releases(warehouse) if release_id[:10] == ds]
         for other in same_day:
-            if read_manifest(warehouse, other) == {**body, Manifest.RELEASE_ID: other}:
+            if _holds(warehouse, other, {**body, Manifest.RELEASE_ID: other}):
                 return other, False
         release_id = f"{ds}.{_order(same_day[-1])[1] + 1 if same_day else 1}"
         files.write_json(staging / MANIFEST, {**body, Manifest.RELEASE_ID: release_id})
         files.put_directory(staging, release_path(warehouse, release_id))
     return release_id, True
+
+
+def _holds(warehouse: Path, release_id: str, manifest: Mapping[str, Any]) -> bool:
+    """Is this release whole and of this content? Compared as bytes: JSON has no tuples, a NaN no equal."""
+    try:
+        verify_release(warehouse, release_id)
+    except StoreError:
+        return False
+    path = release_path(warehouse, release_id) / MANIFEST
+    return path.read_bytes() == files.json_bytes(manifest)
 
 
 def _entry(path: Path) -> dict[str, Any]:
@@ -206,10 +224,4 @@ def open_array(warehouse: Path, release_id: str, name: str) -> npt.NDArray[np.ge
     Raises:
         StoreError: missing, or not an array.
     """
-    path = release_path(warehouse, release_id) / f"{name}.npy"
-    try:
-        with files.storing(path):
-            array: npt.NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError:
-        raise StoreError("a numpy array", found="other bytes", where=str(path)) from None
-    return array
+    return files.map_array(release_path(warehouse, release_id) / f"{name}.npy")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from graphrep import vocab
+from graphrep.errors import StoreError
 from graphrep.store.files import read_json, write_json
 
 FINGERPRINT = "fingerprint"
@@ -18,11 +19,18 @@ def run_manifest_path(warehouse: Path, ds: str) -> Path:
 
 
 def read_run(warehouse: Path, ds: str) -> dict[str, Any]:
-    """The manifest of a day; an empty one where the day has not run."""
+    """The manifest of a day; an empty one where the day has not run.
+
+    Raises:
+        StoreError: it is there and is not one.
+    """
     path = run_manifest_path(warehouse, ds)
     if not path.exists():
         return {vocab.DS: ds, "stages": {}}
     content: dict[str, Any] = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get("stages"), dict):
+        fix = "remove it and run the day again"
+        raise StoreError("a manifest with the stages of a run", found="other JSON", where=str(path), fix=fix)
     return content
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from graphrep import vocab
 from graphrep.errors import StoreError
-from graphrep.store.files import STAGING, staged_directory, storing
+from graphrep.store.files import STAGING, map_array, staged_directory, storing
 
 EVENTS = "events"
 QUARANTINE = "quarantine"
@@ -54,13 +55,31 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """
     if not path.is_dir():
         raise StoreError("a table", found="nothing", where=str(path), fix="run the stage that writes it")
-    files = sorted(path.glob("*.parquet"))
+    with _reading(path):
+        parts = [_read_file(file, columns) for file in sorted(path.glob("*.parquet"))]
+        return pa.concat_tables(parts) if parts else pa.table({})
+
+
+def _read_file(file: Path, columns: list[str] | None) -> pa.Table:
+    with _reading(file):
+        opened = pq.ParquetFile(file, page_checksum_verification=True)
+        missing = sorted(set(columns or ()) - set(opened.schema_arrow.names))
+        if missing:
+            fix = "run the stage that writes it again"
+            raise StoreError(f"columns {columns}", found=f"no {', '.join(missing)}", where=str(file), fix=fix)
+        return opened.read(columns=columns)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        with storing(path):
-            parts = [pq.ParquetFile(file).read(columns=columns) for file in files]
-    except pa.ArrowInvalid as error:
-        raise StoreError("whole Parquet files", found=str(error), where=str(path)) from None
-    return pa.concat_tables(parts) if parts else pa.table({})
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            with storing(path):
+                raise
+        # Arrow's own, without an errno: a checksum or a decompressor that disagrees.
+        raise StoreError("whole Parquet files of one schema", found=str(error), where=str(path)) from None
 
 
 def write_arrow(path: Path, table: pa.Table) -> None:
@@ -92,8 +111,7 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     """Memory-map the arrays that :func:`write_arrays` wrote."""
     if not path.is_dir():
         raise StoreError("arrays", found="nothing", where=str(path), fix="run the stage that writes them")
-    with storing(path):
-        return {p.stem: np.load(p, mmap_mode="r", allow_pickle=False) for p in sorted(path.glob("*.npy"))}
+    return {p.stem: map_array(p) for p in sorted(path.glob("*.npy"))}
 
 
 def count_by(path: Path, column: str) -> dict[str, int]:
@@ -107,4 +125,5 @@ def count_by(path: Path, column: str) -> dict[str, int]:
 
 def count_rows(path: Path) -> int:
     """Rows of a table by its footers; a table that was not written has none."""
-    return sum(pq.ParquetFile(file).metadata.num_rows for file in sorted(path.glob("*.parquet")))
+    with _reading(path):
+        return sum(pq.ParquetFile(file).metadata.num_rows for file in sorted(path.glob("*.parquet")))
