@@ -20,6 +20,8 @@ DAY_MS = 86_400_000
 def check_rows(rows: DataFrame, surfaces: Mapping[str, Surface], ds: str, *, cut_by_ts: bool) -> DataFrame:
     """Add ``ds`` and ``_reason``: null for an event, else the first rule that the row breaks.
 
+    ``_row`` becomes JSON where the row is refused and null elsewhere: few rows pay for it.
+
     Args:
         rows: output of :func:`graphrep.logs.normalise`.
         ds: the data day.
@@ -30,7 +32,8 @@ def check_rows(rows: DataFrame, surfaces: Mapping[str, Surface], ds: str, *, cut
     if cut_by_ts:
         rows = rows.where(inside | F.col(Event.TS).isNull())
     reason = F.coalesce(*[F.when(broken, name) for name, broken in _rules(surfaces, inside)])
-    return rows.withColumns({Event.DS: F.lit(ds), REASON: reason})
+    rows = rows.withColumns({Event.DS: F.lit(ds), REASON: reason})
+    return rows.withColumn(n.ROW, F.when(F.col(REASON).isNotNull(), F.to_json(n.ROW)))
 
 
 def _rules(surfaces: Mapping[str, Surface], inside: Column) -> list[tuple[Column, Column]]:
@@ -62,9 +65,13 @@ def _known(value: Column, names: list[str]) -> Column:
 
 
 def mark_duplicates(rows: DataFrame) -> DataFrame:
-    """Mark all but one of the good rows that share an event id; the smallest row wins, whatever the order read."""
+    """Mark all but one of the good rows that share an event id; the earliest wins, whatever the order read.
+
+    Rows of one time are ordered by their values: two that agree in all of them are the same event.
+    """
     good = F.col(REASON).isNull()
-    same = Window.partitionBy(Event.EVENT_ID, good).orderBy(Event.TS, n.ROW)
+    values = [name for name in LOG_EVENT.names if name not in (Event.EVENT_ID, Event.TS, Event.DS)]
+    same = Window.partitionBy(Event.EVENT_ID, good).orderBy(Event.TS, *values)
     again = good & (F.row_number().over(same) > 1)
     return rows.withColumn(REASON, F.when(again, F.lit(DUPLICATE)).otherwise(F.col(REASON)))
 

@@ -33,7 +33,7 @@ def normalise(raw: DataFrame, name: str, table: LogTable, corrupt: str) -> DataF
         corrupt: column that holds an unreadable row's text, where the format has one.
 
     Returns:
-        The contract's columns and ``_table``, ``_row`` (the raw row as JSON), ``_corrupt`` (unreadable),
+        The contract's columns and ``_table``, ``_row`` (the raw row as a struct), ``_corrupt`` (unreadable),
         ``_wrong_type`` (name of the first column whose value could not be cast, else null).
 
     Raises:
@@ -54,12 +54,11 @@ def normalise(raw: DataFrame, name: str, table: LogTable, corrupt: str) -> DataF
         if column in NUMBERS:
             lost = F.nullif(F.trim(origin.cast("string")), F.lit("")).isNotNull() & values[column].isNull()
             failed.append(F.when(lost, F.lit(column)))
-    row = F.to_json(F.struct(*[F.col(f"`{c}`") for c in raw.columns]))
     return raw.select(
-        _event_id(name, table, found).alias(Event.EVENT_ID),
+        _event_id(name, table, found, raw).alias(Event.EVENT_ID),
         *[value.alias(column) for column, value in values.items()],
         F.lit(name).alias(TABLE),
-        row.alias(ROW),
+        F.struct(*[F.col(f"`{c}`") for c in raw.columns]).alias(ROW),
         (F.col(corrupt).isNotNull() if corrupt in raw.columns else F.lit(False)).alias(CORRUPT),
         F.coalesce(*failed).alias(WRONG_TYPE),
     )
@@ -99,7 +98,7 @@ def _read(origin: Column, column: str, name: str, source: ColumnSource, raw: Dat
     if column in NUMBERS:
         number = origin.cast("string").try_cast("double")
         number = number * SECONDS[unit] if column == Event.DURATION and unit in SECONDS else number
-        return F.when(~F.isnan(number), number)
+        return F.when(F.abs(number) < F.lit(float("inf")), number)  # NaN is the largest number of all to Spark
     text = origin.cast("string")
     text = F.when(F.trim(text) != "", text)
     for old, new in source.map.items():
@@ -115,12 +114,12 @@ def _milliseconds(origin: Column, kind: T.DataType, unit: Unit) -> Column:
     return F.floor(exact).try_cast("bigint")
 
 
-def _event_id(name: str, table: LogTable, found: list[str]) -> Column:
+def _event_id(name: str, table: LogTable, found: list[str], raw: DataFrame) -> Column:
     """The source's id, made unique across tables by the table's name; else a hash of the whole row."""
-    source = table.source_of(Event.EVENT_ID)
-    own = source.column if source is not None else Event.EVENT_ID
-    hashed = _row_hash(found)
-    key = F.coalesce(F.col(f"`{own}`").cast("string"), hashed) if own in found else hashed
+    source = _source(Event.EVENT_ID, name, table, found)
+    key = _row_hash(found)
+    if source is not None and source.column is not None:
+        key = F.coalesce(_read(F.col(f"`{source.column}`"), Event.EVENT_ID, name, source, raw), key)
     return F.concat(F.lit(f"{name}:"), key)
 
 

@@ -73,12 +73,12 @@ def _quality(
     rows: list[QualityRow] = []
     labels: dict[str, dict[str, int]] = {}
     for name, target in run.config.evaluate.targets.items():
-        question, labels[name] = _question(run, day, label_day, name, target)
+        question, labels[name] = ask(run, day, label_day, name, target)
         if not len(question.users):
             continue
         rows += quality_table(
             question,
-            _scorers(question, vectors[target.src], vectors[target.dst]),
+            scorers_of(question, vectors[target.src], vectors[target.dst]),
             k=run.config.evaluate.k,
             low_history=run.config.evaluate.low_history,
             exclude_seen=target.exclude_seen,
@@ -86,7 +86,12 @@ def _quality(
     return rows, labels
 
 
-def _question(run: Run, day: DayGraph, label_day: str, name: str, target: Target) -> tuple[Question, dict[str, int]]:
+def ask(run: Run, day: DayGraph, label_day: str, name: str, target: Target) -> tuple[Question, dict[str, int]]:
+    """What the label day asks of a target: who met what, and who could not be asked.
+
+    Returns:
+        The question, in rows of the day's graph, and counts of its users, pairs and candidates.
+    """
     path = tables.partition(run.warehouse, tables.EDGES, label_day)
     table = tables.read_table(path, [Edge.RELATION, Edge.SRC_KEY, Edge.DST_KEY])
     wanted = np.isin(table[Edge.RELATION].to_numpy(zero_copy_only=False), target.relations)
@@ -122,7 +127,8 @@ def _history(day: DayGraph, target: Target) -> Any:
     return sp.csr_array(total)
 
 
-def _scorers(question: Question, users: Floats, candidates: Floats) -> dict[str, Any]:
+def scorers_of(question: Question, users: Floats, candidates: Floats) -> dict[str, Any]:
+    """The vectors' dot products and the baselines, by the name that the quality table gives them."""
     scorers: dict[str, Any] = {VECTORS: lambda rows: users[rows] @ candidates.T}
     for name, baseline in BASELINES.items():
         scorers[name] = lambda rows, b=baseline: b(question.history, rows, bipartite=True)

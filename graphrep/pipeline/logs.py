@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 Counts = dict[str, dict[str, int]]
 ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
+DAY_MS = 86_400_000
+EPOCH = dt.date(1970, 1, 1)
+LAST_DAY = (dt.date.max - EPOCH).days
 
 
 def run_logs(run: Run, ds: str) -> dict[str, Any]:
@@ -43,7 +47,7 @@ def run_logs(run: Run, ds: str) -> dict[str, Any]:
             counts, content = _count(rows, ds)
             _check_not_empty(run, counts, ds)
             step("counted")
-            _write(run, ds, rows)
+            _write(run, ds, rows, refused=_totals(counts)["quarantined"])
             step("written")
         finally:
             rows.unpersist()
@@ -63,7 +67,10 @@ def run_logs(run: Run, ds: str) -> dict[str, Any]:
 
 
 def raw_days(run: Run, name: str) -> list[str]:
-    """The days that a raw table has rows of, in order; one scan for a table that is not partitioned."""
+    """The days that a raw table has rows of, in order; one scan for a table that is not partitioned.
+
+    In a table that is not partitioned, times up to 1970-01-01 are a producer's zeros: they begin no history.
+    """
     if name not in run._raw_days:
         config = run.config.logs
         table = config.tables[name]
@@ -83,12 +90,13 @@ def _days_by_scan(run: Run, name: str) -> list[str]:
 
     config = run.config.logs
     path = raw.table_path(config.root, name, config.tables[name])
-    if not raw.data_files(path):
+    if not raw.data_files(path, config.tables[name]):
         return []
     rows = logs.normalise(read_raw(run.spark, path, config.tables[name]), name, config.tables[name], CORRUPT)
-    day = F.date_format(F.timestamp_millis(Event.TS), "yyyy-MM-dd").alias("day")
-    with spark_errors(f"log table {name}"):
-        return sorted(row.day for row in rows.select(day).distinct().collect() if row.day is not None)
+    day = F.floor(F.col(Event.TS) / DAY_MS).alias("day")
+    with spark_errors(f"log table {name}", given=True):
+        found = [row.day for row in rows.select(day).distinct().collect()]
+    return sorted((EPOCH + dt.timedelta(days=day)).isoformat() for day in found if day and 0 < day <= LAST_DAY)
 
 
 def _written(run: Run, ds: str) -> bool:
@@ -125,7 +133,7 @@ def _count(rows: DataFrame, ds: str) -> tuple[Counts, str]:
 
     counts: Counts = {}
     digests: dict[str, str] = {}
-    with spark_errors(f"logs of {ds}"):
+    with spark_errors(f"logs of {ds}", given=True):
         for name, reason, count, digest in logs.count_rows(rows).collect():
             counts.setdefault(name, {})[reason or ACCEPTED] = count
             if reason is None:
@@ -140,12 +148,16 @@ def _check_not_empty(run: Run, counts: Counts, ds: str) -> None:
             raise InputError(f"rows of {name!r} for the day {ds}", found="an empty day", where=table.path, fix=fix)
 
 
-def _write(run: Run, ds: str, rows: DataFrame) -> None:
+def _write(run: Run, ds: str, rows: DataFrame, *, refused: int) -> None:
     from graphrep import logs
     from graphrep.store.spark import write_frame
 
     write_frame(logs.accepted(rows), tables.partition(run.warehouse, tables.EVENTS, ds), LOG_EVENT)
-    write_frame(logs.quarantined(rows), tables.partition(run.warehouse, tables.QUARANTINE, ds), QUARANTINE)
+    path = tables.partition(run.warehouse, tables.QUARANTINE, ds)
+    if refused:
+        write_frame(logs.quarantined(rows), path, QUARANTINE)
+    else:
+        tables.write_arrow(path, QUARANTINE.schema.empty_table())
 
 
 def _totals(counts: Counts) -> dict[str, int]:

@@ -38,7 +38,7 @@ def day_path(root: Path, name: str, table: LogTable, ds: str) -> Path | None:
     path = table_path(root, name, table)
     if table.partitioned:
         path = path / f"ds={ds}"
-    if data_files(path):
+    if data_files(path, table):
         return path
     if not table.required:
         return None
@@ -50,12 +50,14 @@ def day_path(root: Path, name: str, table: LogTable, ds: str) -> Path | None:
     )
 
 
-def data_files(path: Path) -> list[Path]:
-    """The data files of a place, in order; names that begin with ``_`` or ``.`` are not data."""
-    if path.is_file():
-        return [path]
-    inside = [p for p in path.rglob("*") if p.is_file()]
-    return sorted(p for p in inside if not any(s[0] in "_." for s in p.relative_to(path).parts))
+def data_files(path: Path, table: LogTable) -> list[Path]:
+    """The data files of a place, in order; names that begin with ``_`` or ``.`` are not data.
+
+    Nor are text files of no bytes: they have neither header nor row. A Parquet file of no bytes is a damaged one.
+    """
+    inside = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    named = [p for p in inside if not any(s[0] in "_." for s in p.relative_to(path).parts)]
+    return sorted(p for p in named if table.format == "parquet" or p.stat().st_size)
 
 
 def days(root: Path, name: str, table: LogTable) -> list[str]:
@@ -89,6 +91,6 @@ def check_day(ds: str, where: str = "") -> dt.date:
 def fingerprint(root: Path, name: str, table: LogTable, ds: str) -> str:
     """Sha256 over names, sizes and modification times of the files behind one day of a table."""
     path = day_path(root, name, table, ds)
-    stats = [(file.name, file.stat()) for file in data_files(path)] if path else []
+    stats = [(file.name, file.stat()) for file in data_files(path, table)] if path else []
     listing = [(file, stat.st_size, stat.st_mtime_ns) for file, stat in stats]
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()

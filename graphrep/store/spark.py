@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from graphrep.store.java import java_version
 from graphrep.store.raw import data_files
 
 CORRUPT = "_corrupt_record"
+UNREADABLE = re.compile(r"FAILED_READ_FILE\S* Encountered error while reading file (\S+)\.\s")
 LOGGING = Path(__file__).with_name("log4j2.properties").resolve()
 
 
@@ -51,21 +53,29 @@ def session(config: Spark, name: str = "graphrep") -> SparkSession:
 
 
 @contextlib.contextmanager
-def spark_errors(where: str) -> Iterator[None]:
-    """Turn Spark's stack traces into one line that names the table and the day."""
+def spark_errors(where: str, *, given: bool = False) -> Iterator[None]:
+    """Turn Spark's stack traces into one line that names the table and the day.
+
+    Args:
+        given: the files that are read were given to us, so that one that cannot be read is bad input.
+    """
     try:
         yield
     except PySparkException as error:
         raise StoreError("Spark to finish", found=_first_line(str(error)), where=where) from error
     except Py4JJavaError as error:
-        raise StoreError("Spark to finish", found=_first_line(_root_cause(error)), where=where) from error
+        found = _first_line(_root_cause(error))
+        if given and (file := UNREADABLE.search(str(error))):
+            raise InputError("readable files", found=found, where=f"{where}, {file[1]}") from error
+        raise StoreError("Spark to finish", found=found, where=where) from error
 
 
 def _root_cause(error: Py4JJavaError) -> str:
+    """The innermost message, without the name of its Java class."""
     cause = error.java_exception
     while cause.getCause() is not None:
         cause = cause.getCause()
-    return str(cause.toString())
+    return str(cause.getMessage() or cause.toString())
 
 
 def _first_line(text: str) -> str:
@@ -78,7 +88,7 @@ def read_raw(spark: SparkSession, path: Path, table: LogTable) -> DataFrame:
     Raises:
         InputError: the files cannot be opened as the configured format, or their headers differ.
     """
-    files = [str(file) for file in data_files(path)]
+    files = [str(file) for file in data_files(path, table)]
     where = f"{path} as {table.format}"
     try:
         if table.format == "parquet":
@@ -93,10 +103,11 @@ def read_raw(spark: SparkSession, path: Path, table: LogTable) -> DataFrame:
 
 
 def _read_csv(spark: SparkSession, files: list[str]) -> DataFrame:
-    first = spark.read.option("header", True).csv(files[0])
+    # Quotes inside a quoted field are doubled (RFC 4180), which is not how Spark writes and reads them by default.
+    first = spark.read.option("header", True).option("escape", '"').csv(files[0])
     fields = [T.StructField(name, T.StringType()) for name in first.columns]
     reader = spark.read.schema(T.StructType([*fields, T.StructField(CORRUPT, T.StringType())]))
-    reader = reader.option("header", True).option("enforceSchema", False)
+    reader = reader.option("header", True).option("enforceSchema", False).option("escape", '"')
     return reader.option("columnNameOfCorruptRecord", CORRUPT).csv(files)
 
 

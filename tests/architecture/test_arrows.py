@@ -31,8 +31,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "lookup": (LEAVES | {"contracts", "store"}, {"numpy"}),
     "datasets": (LEAVES | {"contracts"}, {"numpy", "pyarrow"}),
     "pipeline": (
-        LEAVES
-        | {"contracts", "config", "logs", "edges", "graph", "embed", "evaluate", "store", "lookup", "datasets"},
+        LEAVES | {"contracts", "config", "logs", "edges", "graph", "embed", "evaluate", "store", "lookup", "datasets"},
         {"numpy", "scipy", "pyarrow", "pyspark"},
     ),
     "cli": (LEAVES | {"contracts", "config", "datasets", "lookup", "pipeline", "store"}, {"typer", "rich"}),
@@ -128,7 +127,9 @@ def test_dags_import_the_schedule_alone() -> None:
 HEAVY = ["pyspark", "py4j", "pydantic", "airflow", "pyiceberg", "lightgbm", "typer", "rich", "pandas"]
 
 
-@pytest.mark.parametrize("room", ["embed", "graph", "evaluate", "evaluate.metrics", "evaluate.quality", "evaluate.gates"])
+@pytest.mark.parametrize(
+    "room", ["embed", "graph", "evaluate", "evaluate.metrics", "evaluate.quality", "evaluate.gates"]
+)
 def test_a_gpu_worker_can_import_the_room(room: str) -> None:
     code = f"import sys\nfor name in {HEAVY}: sys.modules[name] = None\nimport graphrep.{room}"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)

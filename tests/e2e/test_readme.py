@@ -50,7 +50,8 @@ def test_the_demo_shows_what_the_readme_promises(place: Path) -> None:
     assert "make demo" in commands("Two commands")
     shown = sh("make demo", place)
     cold = re.search(r"Nearest hosts of (\S+), who never watched live: (.*)", shown)
-    assert cold is not None and len(cold[2].split(", ")) == 5
+    assert cold is not None
+    assert len(cold[2].split(", ")) == 5
     assert re.search(r"^unknown +nobody +no +the prior", shown, flags=re.MULTILINE)
     assert len(list((place / "demo/warehouse/releases").glob("*/manifest.json"))) == 3
     for command in commands("Two commands"):
@@ -88,7 +89,9 @@ def test_four_days_of_kuairand_run_and_every_user_of_the_window_is_found(place: 
             users.update(rows[Event.USER_ID].to_pylist())
     assert len(users) > 25_000
     assert release.get("user", sorted(users)).found.all()
-    lift = {c["scope"]: c["value"] for c in release.manifest["gate"]["checks"] if c["name"] == "recall above popularity"}
+    lift = {
+        c["scope"]: c["value"] for c in release.manifest["gate"]["checks"] if c["name"] == "recall above popularity"
+    }
     assert lift["video_long_view"] > 0.05
     assert lift["host_long_view"] > 0.05
 
@@ -98,7 +101,8 @@ def test_retailrocket_becomes_raw_logs(place: Path) -> None:
     (place / "data").mkdir()
     (place / "data" / "RetailRocket").symlink_to(RETAILROCKET)
     ran = [sh(command, place) for command in commands("Public data") if "retailrocket" in command]
-    assert ran and "97,381" in ran[0]
+    assert ran
+    assert "97,381" in ran[0]
 
 
 def test_every_path_in_the_tree_of_the_readme_is_there() -> None:

@@ -117,6 +117,16 @@ def test_lanczos_finds_the_leading_algebraic_pairs(seed: int, tau: int, lazy: bo
     assert not f.source[20:23].any()
 
 
+@pytest.mark.parametrize(("legs", "tau", "lazy"), [(6, 2, False), (6, 3, True), (4, 3, True)])
+def test_equal_components_give_equal_eigenvalues_and_none_is_missed(legs: int, tau: int, lazy: bool) -> None:
+    star = bipartite(np.ones((1, legs)))
+    a = blocks(*[star] * 20, *[bipartite(np.ones((1, 3)))] * 20)
+    r = dense_r(a, tau, lazy) - (0.0 if lazy else dense_minus_one(a, tau))
+    f = autocovariance(sp.csr_array(a), dim=12, markov_time=tau, lazy=lazy)
+    np.testing.assert_allclose(f.values, np.linalg.eigvalsh(r)[::-1][:12], rtol=1e-9)
+    np.testing.assert_allclose(f.source.T @ f.source, np.diag(f.values), atol=1e-7 * f.values[0])
+
+
 @pytest.mark.parametrize("tau", [1, 2, 3])
 def test_bipartite_component_is_centred_on_and_across_its_sides(tau: int) -> None:
     b = np.random.default_rng(1).random((5, 7)) + 0.1
