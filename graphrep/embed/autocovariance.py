@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
+from threadpoolctl import threadpool_limits
 
 from graphrep.embed.walk import Backend, CrossWalk, Dense, DirectedWalk, Operator, UndirectedWalk
 from graphrep.errors import GraphrepError, InputError
@@ -246,17 +247,24 @@ def _arpack(
         (n, n), matvec=lambda x: product(x.reshape(-1, 1)).ravel(), matmat=product, dtype=np.float64
     )
     options = {"rng": rng} if _ARPACK_TAKES_RNG else {}
-    start, rounds = rng.standard_normal(n), 20 * n
-    try:
-        values, vectors = eigsh(operator, k=k, which="LA", v0=start, maxiter=rounds, tol=tolerance, **options)
-    except ArpackNoConvergence as error:
-        raise GraphrepError(
-            f"{k} eigenpairs within {rounds} Lanczos iterations",
-            found=str(len(error.eigenvalues)),
-            where="autocovariance",
-            fix="lower dim, or pass lazy=True",
-        ) from error
-    return values, vectors
+    start, space = rng.standard_normal(n), min(n, max(2 * k + 1, 20))
+    while True:
+        try:
+            # ARPACK's many small BLAS calls gain nothing from threads and lose much to them on a busy machine.
+            with threadpool_limits(limits=1, user_api="blas"):
+                values, vectors = eigsh(
+                    operator, k=k, which="LA", v0=start, ncv=space, maxiter=20 * n, tol=tolerance, **options
+                )
+            return values, vectors
+        except ArpackError as error:  # where eigenvalues coincide a small space may have no shift left
+            if space == n or isinstance(error, ArpackNoConvergence):
+                raise GraphrepError(
+                    f"{k} eigenpairs within {20 * n} Lanczos iterations",
+                    found=str(error),
+                    where="autocovariance",
+                    fix="lower dim, or pass lazy=True",
+                ) from error
+            space = min(n, 2 * space)
 
 
 def _noise(operator: Operator, markov_time: int) -> float:
