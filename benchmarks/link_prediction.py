@@ -1,12 +1,11 @@
 """Link prediction by the protocol of Huang, Silva, Singh (KDD 2021), beside their published row.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/link_prediction.py blogcatalog --data ../shared/data
+    python benchmarks/link_prediction.py blogcatalog --data ../shared/data
 
 Split: in the order in which networkx iterates over the file as read, smaller id first, shuffled by
 ``random.Random(0)``, edges are popped from the end and hidden if the graph stays connected, until a fifth is
 hidden. Every pair outside the remaining edges is a candidate; precision among the K = k·hidden best scores.
-The split is refused unless it hashes to what an independent implementation got. Seconds: vectors and ranking. One
-BLAS thread, because Lanczos works on vectors too thin to share out.
+The split is refused unless it hashes to what an independent implementation got. Seconds: vectors and ranking.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ class Gates(Strict):
     max_norm_ratio: float = Field(gt=0)
     max_alignment_residual: float = Field(gt=0)
     min_lift_users: int = Field(ge=1)
-    min_lift_over_popularity: float
+    min_lift_over_popularity: float = Field(allow_inf_nan=False)
 
 
 class Config(Strict):
@@ -232,11 +232,23 @@ def load_config(path: Path, *, logs: Path | None = None, warehouse: Path | None 
     return config.model_copy(update=changes)
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Plain YAML, in which a key that stands twice is an error instead of the last one winning in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} twice", problem_mark=key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return super().construct_mapping(node, deep)
+
+
 def _read_tree(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise ConfigError("a chain of extends: that ends", found=f"{path} extending itself")
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except OSError as error:
         raise ConfigError("a readable YAML file", found=error.strerror or "an error", where=str(path)) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -277,9 +289,20 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
 
 
+WORDS = {
+    "dict_type": "a mapping",
+    "invalid_key": "keys that are strings",
+    "model_type": "a mapping",
+    "path_type": "a path",
+    "tuple_type": "a list",
+}
+"""What pydantic calls by Python's names, as a reader of YAML says it."""
+
+
 def _readable(error: ValidationError, path: Path) -> ConfigError:
     # A misspelt key is also a missing one: the spelling is what helps.
-    problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
+    spelling = ("extra_forbidden", "invalid_key")
+    problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] not in spelling)
     first = problems[0]
     where = ".".join(str(part) for part in first["loc"])
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -291,4 +314,5 @@ def _readable(error: ValidationError, path: Path) -> ConfigError:
         message = str(first["ctx"]["error"]) + more
         return ConfigError("settings that agree", found=message, where=f"{path} {where}".strip())
     found = f"{first['input']!r} at {where}{more}"
-    return ConfigError(first["msg"].removeprefix("Input should be "), found=found, where=str(path))
+    expected = WORDS.get(first["type"], first["msg"].removeprefix("Input should be "))
+    return ConfigError(expected, found=found, where=str(path))

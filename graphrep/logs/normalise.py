@@ -22,15 +22,16 @@ MILLISECONDS: dict[Unit, str] = {"us": "0.001", "ms": "1", "s": "1000", "min": "
 SECONDS: dict[Unit, float] = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
 
 
-def normalise(raw: DataFrame, name: str, table: LogTable, corrupt: str) -> DataFrame:
+def normalise(raw: DataFrame, name: str, table: LogTable, corrupt: str, *, where: str = "") -> DataFrame:
     """Give raw rows the columns of ``log_event_v1`` (but ``ds``), whatever their values.
 
     A contract column without a mapping is read from the source column of the same name, if there is one.
 
     Args:
         raw: rows as they are in the files.
-        name: the table's name, for messages and as prefix of event ids.
+        name: the table's name, the prefix of event ids.
         corrupt: column that holds an unreadable row's text, where the format has one.
+        where: what messages call these rows; the table's name if empty.
 
     Returns:
         The contract's columns and ``_table``, ``_row`` (the raw row as a struct), ``_corrupt`` (unreadable),
@@ -39,23 +40,24 @@ def normalise(raw: DataFrame, name: str, table: LogTable, corrupt: str) -> DataF
     Raises:
         InputError: a mapping names a column that the files lack, or one of a type that cannot be read.
     """
+    where = where or f"log table {name}"
     found = [column for column in raw.columns if column != corrupt]
     values: dict[str, Column] = {}
     failed: list[Column] = []
     for column in LOG_EVENT.names:
         if column in (Event.DS, Event.EVENT_ID):
             continue
-        source = _source(column, name, table, found)
+        source = _source(column, name, table, found, where)
         if source is None:
             values[column] = F.lit(None).cast(_target(column))
             continue
         origin = F.lit(source.value) if source.column is None else F.col(f"`{source.column}`")
-        values[column] = _read(origin, column, name, source, raw)
+        values[column] = _read(origin, column, source, raw, where)
         if column in NUMBERS:
             lost = F.nullif(F.trim(origin.cast("string")), F.lit("")).isNotNull() & values[column].isNull()
             failed.append(F.when(lost, F.lit(column)))
     return raw.select(
-        _event_id(name, table, found, raw).alias(Event.EVENT_ID),
+        _event_id(name, table, found, raw, where).alias(Event.EVENT_ID),
         *[value.alias(column) for column, value in values.items()],
         F.lit(name).alias(TABLE),
         F.struct(*[F.col(f"`{c}`") for c in raw.columns]).alias(ROW),
@@ -70,27 +72,25 @@ def _target(column: str) -> T.DataType:
     return T.DoubleType() if column in NUMBERS else T.StringType()
 
 
-def _source(column: str, name: str, table: LogTable, found: list[str]) -> ColumnSource | None:
+def _source(column: str, name: str, table: LogTable, found: list[str], where: str) -> ColumnSource | None:
     source = table.source_of(column)
     if source is None:
         if column in found:
             return ColumnSource(column=column)
         if column in REQUIRED:
             fix = f"map it under logs.tables.{name}.columns"
-            raise InputError(f"a source for {column}", found=f"columns {found}", where=f"log table {name}", fix=fix)
+            raise InputError(f"a source for {column}", found=f"columns {found}", where=where, fix=fix)
         return None
     if source.column is not None and source.column not in found:
-        raise InputError(f"the column {source.column!r}", found=f"columns {found}", where=f"log table {name}")
+        raise InputError(f"the column {source.column!r}", found=f"columns {found}", where=where)
     return source
 
 
-def _read(origin: Column, column: str, name: str, source: ColumnSource, raw: DataFrame) -> Column:
+def _read(origin: Column, column: str, source: ColumnSource, raw: DataFrame, where: str) -> Column:
     kind = T.StringType() if source.column is None else raw.schema[source.column].dataType
     if isinstance(kind, (T.ArrayType, T.MapType, T.StructType, T.BinaryType)):
         raise InputError(
-            f"{column} as a plain value",
-            found=f"{source.column} of type {kind.simpleString()}",
-            where=f"log table {name}",
+            f"{column} as a plain value", found=f"{source.column} of type {kind.simpleString()}", where=where
         )
     unit = source.unit or DEFAULT_UNIT.get(column)
     if column == Event.TS:
@@ -114,12 +114,12 @@ def _milliseconds(origin: Column, kind: T.DataType, unit: Unit) -> Column:
     return F.floor(exact).try_cast("bigint")
 
 
-def _event_id(name: str, table: LogTable, found: list[str], raw: DataFrame) -> Column:
+def _event_id(name: str, table: LogTable, found: list[str], raw: DataFrame, where: str) -> Column:
     """The source's id, made unique across tables by the table's name; else a hash of the whole row."""
-    source = _source(Event.EVENT_ID, name, table, found)
+    source = _source(Event.EVENT_ID, name, table, found, where)
     key = _row_hash(found)
     if source is not None and source.column is not None:
-        key = F.coalesce(_read(F.col(f"`{source.column}`"), Event.EVENT_ID, name, source, raw), key)
+        key = F.coalesce(_read(F.col(f"`{source.column}`"), Event.EVENT_ID, source, raw, where), key)
     return F.concat(F.lit(f"{name}:"), key)
 
 

@@ -113,7 +113,8 @@ def _checked_rows(run: Run, ds: str) -> DataFrame:
         path = raw.day_path(config.logs.root, name, table, ds) if _begun(run, name, ds) else None
         if path is None:
             continue
-        rows = logs.normalise(read_raw(run.spark, path, table), name, table, CORRUPT)
+        where = f"log table {name}, day {ds}"
+        rows = logs.normalise(read_raw(run.spark, path, table), name, table, CORRUPT, where=where)
         parts.append(logs.check_rows(rows, config.surfaces, ds, cut_by_ts=not table.partitioned))
     if not parts:
         raise InputError("at least one log table with rows", found="none", where=f"--ds {ds}")

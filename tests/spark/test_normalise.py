@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable
+from decimal import Decimal
 from functools import reduce
 from typing import Any
 
@@ -32,12 +33,13 @@ def one_column(spark: Any, values: Iterable[Any], kind: T.DataType, name: str, e
     return spark.createDataFrame([(value, *fields.values()) for value in values], schema)
 
 
+NAIVE = dt.datetime(2026, 3, 1, tzinfo=dt.UTC).replace(tzinfo=None)
 TIMES: dict[str, tuple[str, T.DataType, list[Any], list[int | None]]] = {
     "microseconds": ("us", T.LongType(), [1_772_323_200_123_999, 999, -1], [1_772_323_200_123, 0, -1]),
     "microseconds beyond 2^53 as decimals": (
         "us",
         T.DecimalType(38, 0),
-        [9_007_199_254_740_993_000, 9_007_199_254_740_995_001],
+        [Decimal(9_007_199_254_740_993_000), Decimal(9_007_199_254_740_995_001)],
         [9_007_199_254_740_993, 9_007_199_254_740_995],
     ),
     "milliseconds": ("ms", T.LongType(), [1_772_323_200_000, 9_007_199_254_740_993], [1_772_323_200_000, 2**53 + 1]),
@@ -51,7 +53,7 @@ TIMES: dict[str, tuple[str, T.DataType, list[Any], list[int | None]]] = {
         [1_772_323_200_000, 1_772_323_200_500, 1_772_323_200_000, None],
     ),
     "timestamps": ("ms", T.TimestampType(), [dt.datetime(2026, 3, 1, tzinfo=dt.UTC)], [1_772_323_200_000]),
-    "timestamps without a zone": ("ms", T.TimestampNTZType(), [dt.datetime(2026, 3, 1)], [1_772_323_200_000]),
+    "timestamps without a zone": ("ms", T.TimestampNTZType(), [NAIVE], [1_772_323_200_000]),
     "dates": ("ms", T.DateType(), [dt.date(2026, 3, 1)], [1_772_323_200_000]),
     "too large to be a time": ("s", T.StringType(), ["1e22", "99999999999999999999999999999999"], [None, None]),
 }

@@ -19,7 +19,7 @@ def fake_java(home: Path, content: str | bytes, *, mode: int = 0o755) -> Path:
 
 
 def says(version: str) -> str:
-    return f"#!/bin/sh\n[ \"$1\" = -version ] || exit 9\necho 'openjdk version \"{version}\" 2026' >&2\n"
+    return f'#!/bin/sh\n[ "$1" = -version ] || exit 9\necho \'openjdk version "{version}" 2026\' >&2\n'
 
 
 @pytest.mark.parametrize(("version", "major"), [("17.0.9", 17), ("21", 21), ("25-ea", 25)])

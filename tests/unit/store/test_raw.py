@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -14,8 +15,8 @@ from graphrep.store import raw
 DAY = "2026-03-01"
 
 
-def table(*, partitioned: bool = True, required: bool = True) -> LogTable:
-    return LogTable(path="live", format="parquet", partitioned=partitioned, required=required, columns={})
+def table(*, partitioned: bool = True, required: bool = True, kind: Literal["parquet", "csv"] = "parquet") -> LogTable:
+    return LogTable(path="live", format=kind, partitioned=partitioned, required=required, columns={})
 
 
 def deliver(root: Path, day: str = DAY, name: str = "part-0.parquet") -> Path:
@@ -34,7 +35,7 @@ def test_a_day_is_its_partition_and_a_pool_is_the_whole_table(tmp_path: Path) ->
 def test_a_pool_may_be_one_file(tmp_path: Path) -> None:
     (tmp_path / "live").write_bytes(b"rows")
     assert raw.day_path(tmp_path, "live", table(partitioned=False), DAY) == tmp_path / "live"
-    assert raw.data_files(tmp_path / "live") == [tmp_path / "live"]
+    assert raw.data_files(tmp_path / "live", table()) == [tmp_path / "live"]
 
 
 def test_a_missing_required_table_or_day_is_named(tmp_path: Path) -> None:
@@ -56,14 +57,21 @@ def test_a_missing_optional_table_or_day_is_no_rows(tmp_path: Path) -> None:
 def test_a_day_with_markers_only_is_missing(tmp_path: Path) -> None:
     for name in ("_SUCCESS", ".part-0.parquet.crc", "_temporary/0/part-0.parquet", ".hidden/part-0.parquet"):
         deliver(tmp_path, name=name)
-    assert raw.data_files(tmp_path / "live" / f"ds={DAY}") == []
+    assert raw.data_files(tmp_path / "live" / f"ds={DAY}", table()) == []
     with pytest.raises(InputError, match="no file"):
         raw.day_path(tmp_path, "live", table(), DAY)
 
 
 def test_files_are_found_in_order_and_at_any_depth(tmp_path: Path) -> None:
     made = [deliver(tmp_path, name=name) for name in ("b", "a", "hour=01/c")]
-    assert raw.data_files(made[0].parent) == [made[1], made[0], made[2]]
+    assert raw.data_files(made[0].parent, table()) == [made[1], made[0], made[2]]
+
+
+def test_a_text_file_of_no_bytes_is_no_data_and_a_parquet_file_of_none_is_a_damaged_one(tmp_path: Path) -> None:
+    file = deliver(tmp_path)
+    file.write_bytes(b"")
+    assert raw.data_files(file.parent, table(kind="csv")) == []
+    assert raw.data_files(file.parent, table()) == [file]
 
 
 def test_days_are_in_order_and_nothing_else_is_one(tmp_path: Path) -> None:

@@ -74,12 +74,8 @@ def test_one_flipped_bit_of_the_rows_is_never_read(tmp_path: Path) -> None:
     # Past the page header, whose bytes no checksum covers.
     for at in range(begin + 200, begin + column.total_compressed_size, 997):
         file.write_bytes(good[:at] + bytes([good[at] ^ 1]) + good[at + 1 :])
-        try:
-            assert tables.read_table(tmp_path / "t").equals(weights), f"other rows after a flip at {at}"
-        except StoreError as error:
-            assert "part-0.parquet" in str(error)
-        else:
-            pytest.fail(f"a flip at {at} went unseen")
+        with pytest.raises(StoreError, match=r"part-0\.parquet"):
+            tables.read_table(tmp_path / "t")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])

@@ -1,0 +1,88 @@
+"""Each job through a real spark-submit writes what the stage writes in this process, and leaves with its exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphrep.pipeline.run import run_stage
+from graphrep.store import runlog, tables
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DAY, BEFORE = "2026-03-02", "2026-03-01"
+WRITES = {"logs": ("events", "quarantine"), "edges": ("edges", "node_days"), "graph": ("ids", "nodes", "adjacency")}
+
+
+def submit(place: Any, stage: str, warehouse: Path, ds: str = DAY) -> subprocess.CompletedProcess[str]:
+    command = [
+        str(Path(sys.executable).with_name("spark-submit")),
+        *("--master", "local[2]", "--driver-memory", "1g"),
+        *("--conf", "spark.ui.enabled=false", "--conf", "spark.sql.shuffle.partitions=2"),
+        str(REPOSITORY / "spark_jobs" / f"{stage}_job.py"),
+        *("--config", str(place.config), "--ds", ds, "--logs", str(place.logs), "--warehouse", str(warehouse)),
+    ]
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYSPARK", "SPARK"))}
+    environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=300, env=environ, cwd=REPOSITORY
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, new_place: Callable[[Path], Any]) -> Any:
+    """Two days of logs, the days' logs and edges and the second day's graph made in this process."""
+    place = new_place(tmp_path_factory.mktemp("jobs"))
+    for ds in (BEFORE, DAY):
+        place.deliver_day(ds)
+        for stage in ("logs", "edges"):
+            run_stage(place.run(), stage, ds, at=place.at)
+    run_stage(place.run(), "graph", DAY, at=place.at)
+    return place
+
+
+def rows_under(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Directory → its rows, sorted: how they are spread over files is not their content."""
+    found = {}
+    for file in sorted(path.rglob("*.parquet")):
+        table = tables.read_table(file.parent)
+        found[str(file.parent.relative_to(path))] = sorted(table.to_pylist(), key=str)
+    return found
+
+
+def without_clock(record: dict[str, Any] | None) -> dict[str, Any] | None:
+    return record
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", WRITES)
+def test_the_job_writes_the_same_tables_as_the_stage(place: Any, tmp_path: Path, stage: str) -> None:
+    warehouse = tmp_path / "warehouse"
+    earlier = place.run()
+    earlier.config = earlier.config.model_copy(update={"warehouse": warehouse})
+    for ds in (BEFORE, DAY):
+        for before in {"logs": (), "edges": ("logs",), "graph": ("logs", "edges")}[stage]:
+            run_stage(earlier, before, ds, at=place.at)
+    done = submit(place, stage, warehouse)
+    assert done.returncode == 0, done.stderr
+    for table in WRITES[stage]:
+        under = tables.partition(Path(), table, DAY) if table != "ids" else Path(table)
+        made = rows_under(warehouse / under)
+        assert made == rows_under(place.warehouse / under)
+        assert made
+    assert runlog.read_stage(warehouse, DAY, stage) == runlog.read_stage(place.warehouse, DAY, stage)
+
+
+def test_a_job_leaves_with_2_and_one_line_when_its_day_is_not_there(place: Any, tmp_path: Path) -> None:
+    done = submit(place, "edges", tmp_path / "warehouse")
+    assert done.returncode == 2
+    says = (
+        "graphrep edges: expected the checked logs of 2026-03-02, found none; run graphrep logs --ds 2026-03-02 first"
+    )
+    assert [line for line in done.stderr.splitlines() if line.startswith("graphrep")] == [says]
+    assert "Traceback" not in done.stderr

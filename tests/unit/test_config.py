@@ -1,0 +1,298 @@
+"""Settings: strict at every depth, merged as written, and wrong ones refused in one line that names the place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from graphrep.config import ColumnSource, Config, load_config
+from graphrep.contracts import Event
+from graphrep.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+LOCAL = CONFIGS / "local.yaml"
+
+
+def write(folder: Path, settings: Any, name: str = "own.yaml", *, extends: str | None = str(LOCAL)) -> Path:
+    path = folder / name
+    named = {"extends": extends, **settings} if extends else settings
+    path.write_text(yaml.safe_dump(named), encoding="utf-8")
+    return path
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    first, _, rest = path.partition("/")
+    return {first: nested(rest, value) if rest else value}
+
+
+def load(folder: Path, path: str, value: Any) -> Config:
+    return load_config(write(folder, nested(path, value)))
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("expected ")
+    assert caught.value.exit_code == 2
+    return message
+
+
+SHIPPED = sorted(path for path in CONFIGS.glob("*.yaml") if "\nname:" in path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_configuration_loads(path: Path) -> None:
+    config = load_config(path)
+    assert config.graph_relations
+    assert config.evaluate.targets
+    assert config.window_days == 28
+
+
+def test_the_shipped_configurations_are_there() -> None:
+    assert {"local.yaml", "kuairand.yaml"} <= {path.name for path in SHIPPED}
+
+
+def test_the_base_alone_is_no_configuration_and_says_what_it_lacks() -> None:
+    assert "the key name, found nothing" in refusal(CONFIGS / "base.yaml")
+
+
+DEPTHS = (
+    "",
+    "logs",
+    "logs/tables/live",
+    "logs/tables/live/columns/domain",
+    "surfaces/live",
+    "nodes/user",
+    "relations/watches_video",
+    "spark",
+    "embed",
+    "evaluate",
+    "evaluate/targets/video",
+    "gates",
+)
+
+
+@pytest.mark.parametrize("depth", DEPTHS)
+def test_an_unknown_key_is_named_with_its_path(tmp_path: Path, depth: str) -> None:
+    path = f"{depth}/misspelt".strip("/")
+    message = refusal(write(tmp_path, nested(path, 1)))
+    assert f"expected only known keys, found {path.replace('/', '.')} [" in message
+    assert str(tmp_path / "own.yaml") in message
+
+
+def test_an_unknown_key_is_named_before_the_key_that_it_was_meant_to_be(tmp_path: Path) -> None:
+    entry = {"domian": "live", "actions": ["watch"], "from": "user", "to": "host"}
+    message = refusal(write(tmp_path, {"relations": {"own": entry}}))
+    assert "found relations.own.domian (and 1 more)" in message
+
+
+def test_a_mapped_column_that_the_contract_lacks_is_named(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, nested("logs/tables/live/columns/uid", "u")))
+    assert "columns maps ['uid'], which log_event_v1 lacks" in message
+    assert "logs.tables.live]" in message
+    assert Event.USER_ID in message
+    assert "'ds'" not in message, "the day is derived, never mapped"
+
+
+WRONG_TYPES = [
+    ("seed", "0", "expected a valid integer, found '0' at seed"),
+    ("seed", True, "expected a valid integer, found True at seed"),
+    ("embed/dim", 1.5, "expected a valid integer, found 1.5 at embed.dim"),
+    ("embed/dim", 0, "expected greater than or equal to 1, found 0 at embed.dim"),
+    ("embed", 3, "expected a mapping, found 3 at embed"),
+    ("embed/lazy", "yes please", "expected a valid boolean, found 'yes please' at embed.lazy"),
+    ("holdout_days", 2, "expected less than or equal to 1, found 2 at holdout_days"),
+    ("warehouse", 5, "expected a path, found 5 at warehouse"),
+    ("logs/root", [], "expected a path, found () at logs.root"),
+    ("logs/tables/live/format", "orc", "expected 'parquet', 'csv' or 'jsonl', found 'orc' at logs.tables.live.format"),
+    ("logs/tables/live/columns/ts", 5, "expected a mapping, found 5 at logs.tables.live.columns.ts"),
+    ("nodes/user/column", "uid", "found 'uid' at nodes.user.column"),
+    ("relations/watches_video/sign", 0, "expected -1 or 1, found 0 at relations.watches_video.sign"),
+    ("relations/watches_video/cap", float("nan"), "found nan at relations.watches_video.cap"),
+    ("relations/watches_video/actions", "watch", "expected a list, found 'watch' at relations.watches_video.actions"),
+    ("relations/own", None, "expected a mapping, found None at relations.own"),
+    ("gates/max_count_drop", 1.1, "expected less than or equal to 1, found 1.1 at gates.max_count_drop"),
+    ("gates/min_lift_over_popularity", float("nan"), "found nan at gates.min_lift_over_popularity"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), WRONG_TYPES, ids=[p for p, _, _ in WRONG_TYPES])
+def test_a_setting_of_the_wrong_type_or_range_is_named(tmp_path: Path, path: str, value: Any, expected: str) -> None:
+    assert expected in refusal(write(tmp_path, nested(path, value)))
+
+
+UNDECLARED = [
+    ("relations/watches_video/domain", "radio", "relations.watches_video.domain: expected a surface under surfaces:"),
+    ("relations/watches_video/actions", ["hum"], "relations.watches_video.actions: expected an action of surfaces"),
+    ("relations/watches_video/from", "robot", "relations.watches_video.from: expected a node type under nodes:"),
+    ("relations/watches_video/to", "robot", "relations.watches_video.to: expected a node type under nodes:"),
+    ("surfaces/live/item_types", ["robot"], "surfaces.live.item_types: expected a node type under nodes:"),
+    ("evaluate/targets/video/relations", ["hums"], "evaluate.targets.video: expected a relation under relations:"),
+    ("evaluate/targets/video/history", ["hums"], "evaluate.targets.video: expected a relation under relations:"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), UNDECLARED, ids=[p for p, _, _ in UNDECLARED])
+def test_a_name_that_is_not_declared_is_named(tmp_path: Path, path: str, value: Any, expected: str) -> None:
+    message = refusal(write(tmp_path, nested(path, value)))
+    assert expected in message
+    name = value[0] if isinstance(value, list) else value
+    assert f"found {name!r} [" in message
+
+
+def test_a_target_must_be_answered_by_relations_between_its_own_ends(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, nested("evaluate/targets/video/history", ["watches_live_of"])))
+    assert "expected relations from user to video, found watches_live_of from user to host" in message
+
+
+@pytest.mark.parametrize("source", [{}, {"column": "a", "value": "b"}])
+def test_a_column_comes_from_one_place(tmp_path: Path, source: dict[str, str]) -> None:
+    folder = write(tmp_path, nested("logs/tables/live/columns/user_id", source))
+    assert "give either column: (a source column) or value: (a constant)" in refusal(folder)
+
+
+def test_a_column_may_be_mapped_by_its_name_alone(tmp_path: Path) -> None:
+    config = load(tmp_path, "logs/tables/live/columns", {"user_id": "uid", "ts": {"column": "t", "unit": "s"}})
+    table = config.logs.tables["live"]
+    assert table.source_of("user_id") == ColumnSource(column="uid")
+    assert table.source_of("ts") == ColumnSource(column="t", unit="s")
+    assert table.source_of("domain") == ColumnSource(value="live"), "from the base"
+    assert table.source_of("item_id") is None
+
+
+def test_values_may_be_renamed_to_any_word(tmp_path: Path) -> None:
+    renamed = {"root": "watch", "warehouse": "like"}
+    config = load(tmp_path, "logs/tables/live/columns/action", {"column": "a", "map": renamed})
+    source = config.logs.tables["live"].source_of("action")
+    assert source
+    assert source.map == renamed
+
+
+def test_mappings_merge_key_by_key_and_all_else_replaces(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        {"embed": {"dim": 8}, "relations": {"watches_video": {"cap": 3, "actions": ["watch", "like"]}}},
+        "a.yaml",
+    )
+    top = write(
+        tmp_path, {"embed": {"lazy": True}, "relations": {"watches_video": {"actions": ["watch"]}}}, extends="a.yaml"
+    )
+    config, base = load_config(top), load_config(LOCAL)
+    assert (config.embed.dim, config.embed.lazy, config.embed.markov_time) == (8, True, base.embed.markov_time)
+    relation = config.relations["watches_video"]
+    assert (relation.cap, relation.actions) == (3, ("watch",))
+    assert relation.strength == "duration_percentile"
+    assert config.relations.keys() == base.relations.keys()
+
+
+def test_defaults_fill_every_entry_and_give_way_to_it(tmp_path: Path) -> None:
+    changes = {
+        "relation_defaults": {"half_life_days": 3},
+        "relations": {"buys_product": {"half_life_days": 30}},
+        "logs": {"table_defaults": {"format": "csv"}, "tables": {"live": {"format": "jsonl"}}},
+    }
+    config = load_config(write(tmp_path, changes))
+    assert config.relations["buys_product"].half_life_days == 30
+    assert config.relations["watches_video"].half_life_days == 3
+    assert config.logs.tables["live"].format == "jsonl"
+    assert config.logs.tables["search"].format == "csv"
+
+
+def test_a_relation_that_is_only_a_label_is_in_no_graph_and_the_longest_window_counts(tmp_path: Path) -> None:
+    changes = {"relations": {"buys_product": {"in_graph": False, "window_days": 60}}}
+    config = load_config(write(tmp_path, changes))
+    assert "buys_product" not in config.graph_relations
+    assert len(config.graph_relations) == len(config.relations) - 1
+    assert config.window_days == 60
+
+
+def test_a_base_is_named_relative_to_the_file_that_extends_it(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    write(tmp_path, {"seed": 7}, "a.yaml")
+    assert load_config(write(tmp_path / "deep", {}, extends="../a.yaml")).seed == 7
+
+
+def test_a_chain_that_never_ends_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, {}, "a.yaml", extends="b.yaml")
+    write(tmp_path, {}, "b.yaml", extends="a.yaml")
+    assert "a chain of extends: that ends" in refusal(tmp_path / "a.yaml")
+    assert "a chain of extends: that ends" in refusal(write(tmp_path, {}, extends="own.yaml"))
+
+
+def test_the_warehouse_and_the_logs_may_be_given_from_outside(tmp_path: Path) -> None:
+    config = load_config(LOCAL, logs=tmp_path / "l", warehouse=tmp_path / "w")
+    assert (config.logs.root, config.warehouse) == (tmp_path / "l", tmp_path / "w")
+    assert config.logs.tables == load_config(LOCAL).logs.tables
+
+
+UNREADABLE = {
+    "list": (b"- a\n", "a mapping of settings, found list"),
+    "number": (b"5\n", "a mapping of settings, found int"),
+    "empty": (b"", "a mapping of settings, found NoneType"),
+    "unclosed": (b"a: [", "valid YAML, found while parsing"),
+    "not text": (b"\xff\xfe\xfa", "valid YAML, found 'utf-8' codec"),
+    "python": (b"a: !!python/object/apply:os.getcwd []", "valid YAML, found could not determine a constructor"),
+    "key twice": (b"embed: {dim: 1}\nseed: 1\nembed: {}\n", "valid YAML, found the key 'embed' twice"),
+    "inner key twice": (b"embed: {dim: 1, dim: 2}\n", "valid YAML, found the key 'dim' twice"),
+    "number as key": (b"1: 2\n", "found 1 at 1"),
+    "missing base": (b"extends: gone.yaml\n", "a readable YAML file, found No such file or directory"),
+    "base of another kind": (b"extends: [a, b]\n", "a readable YAML file, found No such file or directory"),
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_file_that_holds_no_settings_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(content)
+    message = refusal(path)
+    assert expected in message
+    assert str(tmp_path) in message
+
+
+def test_a_missing_file_and_a_directory_are_named(tmp_path: Path) -> None:
+    assert f"found No such file or directory [{tmp_path / 'gone.yaml'}]" in refusal(tmp_path / "gone.yaml")
+    assert f"found Is a directory [{tmp_path}]" in refusal(tmp_path)
+
+
+def test_settings_cannot_be_changed_after_loading() -> None:
+    config = load_config(LOCAL)
+    for part, name in ((config, "seed"), (config.embed, "dim"), (config.relations["watches_video"], "cap")):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(part, name, 1)
+
+
+SECTIONS = ("seed", "holdout_days", "logs", "surfaces", "nodes", "relations", "spark", "embed", "evaluate", "gates")
+CHANGES = [
+    ("seed", 1),
+    ("holdout_days", 0),
+    ("logs/max_quarantine_share", 0.5),
+    ("logs/tables/live/path", "elsewhere"),
+    ("logs/tables/live/columns/user_id", "uid"),
+    ("surfaces/live/actions", ["watch", "like", "gift", "follow", "skip", "wave"]),
+    ("nodes/user/column", "host_id"),
+    ("relations/watches_video/cap", 3),
+    ("spark/driver_memory", "1g"),
+    ("embed/dim", 8),
+    ("evaluate/k", 10),
+    ("gates/max_count_drop", 0.5),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), CHANGES, ids=[path for path, _ in CHANGES])
+def test_a_fingerprint_changes_with_its_own_section_only(tmp_path: Path, path: str, value: Any) -> None:
+    before, after = load_config(LOCAL), load(tmp_path, path, value)
+    changed = [name for name in SECTIONS if before.fingerprint(name) != after.fingerprint(name)]
+    assert changed == [path.partition("/")[0]]
+    assert before.fingerprint(*SECTIONS) != after.fingerprint(*SECTIONS)
+
+
+def test_a_fingerprint_does_not_depend_on_where_logs_and_warehouse_lie_nor_on_order(tmp_path: Path) -> None:
+    one, other = load_config(LOCAL), load_config(LOCAL, logs=tmp_path / "l", warehouse=tmp_path / "w")
+    assert one.fingerprint(*SECTIONS) == other.fingerprint(*reversed(SECTIONS))
+    assert load(tmp_path, "logs/root", "elsewhere").fingerprint("logs") == one.fingerprint("logs")
