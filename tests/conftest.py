@@ -27,6 +27,7 @@ def spark() -> Iterator[Any]:
     # Many tiny jobs: a JVM that compiles quickly beats one that compiles well.
     os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
     opened = session(Spark(master="local[2]", driver_memory="1g", shuffle_partitions=2), "graphrep tests")
+    opened.conf.set('spark.sql.codegen.wholeStage','true')
     yield opened
     opened.stop()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -80,11 +81,9 @@ def _fit(run: Run, ds: str, day: DayGraph, parent: str | None) -> dict[str, Any]
             "space_id": f"{ds}-{run.config.fingerprint('embed', 'seed')[:8]}",
             "alignment": None,
         }
-    alignment = {
-        "anchors": aligned.anchors,
-        "residual": aligned.residual,
-        "held_out_residual": aligned.held_out_residual,
-    }
+    # With a handful of shared nodes none can be held out.
+    held_out = aligned.held_out_residual if math.isfinite(aligned.held_out_residual) else aligned.residual
+    alignment = {"anchors": aligned.anchors, "residual": aligned.residual, "held_out_residual": held_out}
     return {"parent": parent, "space_id": before.space_id, "alignment": alignment}
 
 

@@ -115,7 +115,15 @@ def stage_release(warehouse: Path, content: Mapping[str, Any], write: Callable[[
     """
     ds = str(content[Manifest.DS])
     root = warehouse / "releases"
-    with files.locked(root / ".lock"), files.staging_directory(root) as staging:
+    with files.locked(root / ".lock"):
+        files.remove_staging(root)  # of a writer that was killed; the lock says that no other is at work
+        return _stage(warehouse, root, ds, content, write)
+
+
+def _stage(
+    warehouse: Path, root: Path, ds: str, content: Mapping[str, Any], write: Callable[[Path], None]
+) -> tuple[str, bool]:
+    with files.staging_directory(root) as staging:
         write(staging)
         listing = {p.name: _entry(p) for p in sorted(staging.iterdir())}
         body = {**content, Manifest.SCHEMA: SCHEMA_VERSION, Manifest.FILES: listing}
@@ -198,13 +206,16 @@ def switch(warehouse: Path, release_id: str, *, expected: Pointer | None, action
 def rollback(warehouse: Path, release_id: str | None, *, at: dt.datetime) -> Pointer:
     """Point back at an earlier release; by default at the newest one before the current.
 
+    A named release can be pointed at where the pointer is gone, too: that is how a lost one is restored.
+
     Raises:
-        InputError: nothing is published, or there is no such release.
+        InputError: nothing is published and none is named, or there is no such release.
     """
     current = read_pointer(warehouse)
-    if current is None:
-        raise InputError("a published release", found="none", where=str(warehouse))
     if release_id is None:
+        if current is None:
+            fix = "name the release to point at"
+            raise InputError("a current release", found="none", where=str(warehouse), fix=fix)
         earlier = [r for r in list_releases(warehouse) if _order(r) < _order(current.release_id)]
         if not earlier:
             raise InputError("a release before the current one", found=f"only {current.release_id}")

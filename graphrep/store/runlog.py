@@ -8,7 +8,7 @@ from typing import Any
 
 from graphrep import vocab
 from graphrep.errors import StoreError
-from graphrep.store.files import read_json, write_json
+from graphrep.store.files import locked, read_json, write_json
 
 FINGERPRINT = "fingerprint"
 """Of everything a stage's result depends on; equal fingerprints mean that the work is done."""
@@ -42,7 +42,9 @@ def read_stage(warehouse: Path, ds: str, stage: str) -> dict[str, Any] | None:
 
 def record_stage(warehouse: Path, ds: str, stage: str, content: Mapping[str, Any]) -> None:
     """Set one stage's record, and drop those of the stages after it: they were made from something else."""
-    manifest = read_run(warehouse, ds)
+    path = run_manifest_path(warehouse, ds)
     later = vocab.STAGES[vocab.STAGES.index(stage) + 1 :]
-    stages = {name: record for name, record in manifest["stages"].items() if name not in later}
-    write_json(run_manifest_path(warehouse, ds), {**manifest, "stages": {**stages, stage: dict(content)}})
+    with locked(path.with_name(".lock")):
+        manifest = read_run(warehouse, ds)
+        stages = {name: record for name, record in manifest["stages"].items() if name not in later}
+        write_json(path, {**manifest, "stages": {**stages, stage: dict(content)}})

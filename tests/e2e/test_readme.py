@@ -64,7 +64,7 @@ def test_the_demo_shows_what_the_readme_promises(place: Path) -> None:
 
 
 def test_the_worked_example_reaches_a_release(place: Path) -> None:
-    outputs = [sh(command, place) for command in commands("Your own logs")]
+    outputs = [sh(command, place) for command in commands("Your own logs") + commands("On a cluster")]
     assert open_release(place / "acme-warehouse").get("user", ["viewer-20"]).found.all()
     assert any("cleo" in output for output in outputs)
 

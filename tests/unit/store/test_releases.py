@@ -274,12 +274,28 @@ def test_rollback_goes_to_the_release_before_or_to_the_named_one(tmp_path: Path)
 
 
 def test_rollback_without_a_release_or_to_an_unknown_one_says_so(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected a published release, found none"):
+    with pytest.raises(InputError, match="expected a current release, found none"):
         releases.rollback(tmp_path, None, at=AT)
     release_id = publish(tmp_path)
     with pytest.raises(InputError, match=rf"one of the releases \['{release_id}'\], found 2025-01-01.1"):
         releases.rollback(tmp_path, "2025-01-01.1", at=AT)
     assert current(tmp_path) == release_id
+
+
+def test_a_lost_pointer_is_restored_by_naming_a_release(tmp_path: Path) -> None:
+    release_id = publish(tmp_path)
+    (tmp_path / releases.CURRENT).unlink()
+    with pytest.raises(InputError, match="name the release"):
+        releases.rollback(tmp_path, None, at=AT)
+    assert releases.rollback(tmp_path, release_id, at=AT).release_id == release_id == current(tmp_path)
+
+
+def test_what_a_killed_writer_left_is_swept_by_the_next(tmp_path: Path) -> None:
+    left = tmp_path / "releases" / ".staging" / "0123" / "user.vectors.npy"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    publish(tmp_path)
+    assert not left.exists()
 
 
 @pytest.mark.parametrize(
