@@ -319,7 +319,7 @@ def test_too_many_bad_rows_hold_the_day_back_until_it_is_mended(place: Any) -> N
 def command(place: Any, *words: str) -> subprocess.CompletedProcess[str]:
     given = ["--config", str(place.config), "--logs", str(place.logs), "--warehouse", str(place.warehouse)]
     program = str(Path(sys.executable).with_name("graphrep"))
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYSPARK", "SPARK"))}
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("PYSPARK")}
     return subprocess.run(
         [program, *words, *given], capture_output=True, text=True, check=False, timeout=300, env=environ, cwd=place.root
     )

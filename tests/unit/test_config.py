@@ -146,6 +146,17 @@ def test_a_name_that_is_not_declared_is_named(tmp_path: Path, path: str, value: 
     assert f"found {name!r} [" in message
 
 
+def test_a_node_of_an_item_type_that_no_surface_has_is_named(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, nested("nodes/video/item_type", "vidoe")))
+    assert "nodes.video.item_type" in message
+    assert "'vidoe'" in message
+
+
+def test_a_fingerprint_of_a_section_that_is_none_is_refused() -> None:
+    with pytest.raises(KeyError, match="embd"):
+        load_config(LOCAL).fingerprint("embd")
+
+
 def test_a_target_must_be_answered_by_relations_between_its_own_ends(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, nested("evaluate/targets/video/history", ["watches_live_of"])))
     assert "expected relations from user to video, found watches_live_of from user to host" in message

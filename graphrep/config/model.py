@@ -1,22 +1,15 @@
-"""The settings of a run: frozen, typed, strict. Every knob stands once, with unit and reason, in ``configs/base.yaml``.
-
-A file may name another with ``extends:``; mappings merge key by key, everything else replaces.
-An unknown key is an error that names its path.
-"""
+"""What the settings are: frozen, typed, strict, and checked against each other. Their defaults are in the YAML."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from graphrep.contracts import Event
-from graphrep.errors import ConfigError
 
 EndpointColumn = Literal["user_id", "item_id", "host_id", "room_id", "query"]
 Unit = Literal["us", "ms", "s", "min", "iso"]
@@ -165,6 +158,10 @@ class Config(Strict):
     def _names_are_declared(self) -> Self:
         for name, surface in self.surfaces.items():
             _require(surface.item_types, self.nodes, f"surfaces.{name}.item_types", "a node type under nodes:")
+        item_types = {kind for surface in self.surfaces.values() for kind in surface.item_types}
+        for name, node in self.nodes.items():
+            if node.item_type is not None:
+                _require([node.item_type], item_types, f"nodes.{name}.item_type", "an item type of a surface")
         for name, relation in self.relations.items():
             where = f"relations.{name}"
             _require([relation.domain], self.surfaces, f"{where}.domain", "a surface under surfaces:")
@@ -197,6 +194,9 @@ class Config(Strict):
 
     def fingerprint(self, *sections: str) -> str:
         """Sha256 of the named sections, but for where logs lie: what must be equal for two results to be comparable."""
+        unknown = set(sections) - set(type(self).model_fields)
+        if unknown:
+            raise KeyError(f"no such sections: {sorted(unknown)}")
         plain = self.model_dump(mode="json", include=set(sections), exclude={"logs": {"root"}})
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
@@ -205,114 +205,3 @@ def _require(names: Any, declared: Any, where: str, what: str) -> None:
     for name in names:
         if name not in declared:
             raise ValueError(f"{where}: expected {what} {sorted(declared)}, found {name!r}")
-
-
-def load_config(path: Path, *, logs: Path | None = None, warehouse: Path | None = None) -> Config:
-    """Read, merge and check a configuration file.
-
-    Args:
-        path: YAML file; ``extends:`` in it names its base, relative to itself.
-        logs, warehouse: take the place of ``logs.root`` and ``warehouse``.
-
-    Raises:
-        ConfigError: naming the file and the path of the first wrong key.
-    """
-    tree = _read_tree(path, seen=())
-    for name in ("table", "relation"):
-        _spread_defaults(tree, name)
-    try:
-        config = Config.model_validate(_tuples(tree))
-    except ValidationError as error:
-        raise _readable(error, path) from None
-    changes: dict[str, Any] = {}
-    if logs is not None:
-        changes["logs"] = config.logs.model_copy(update={"root": logs})
-    if warehouse is not None:
-        changes["warehouse"] = warehouse
-    return config.model_copy(update=changes)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Plain YAML, in which a key that stands twice is an error instead of the last one winning in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} twice", problem_mark=key.start_mark)
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
-        return super().construct_mapping(node, deep)
-
-
-def _read_tree(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    if path.resolve() in seen:
-        raise ConfigError("a chain of extends: that ends", found=f"{path} extending itself")
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except OSError as error:
-        raise ConfigError("a readable YAML file", found=error.strerror or "an error", where=str(path)) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError("valid YAML", found=" ".join(str(error).split()), where=str(path)) from None
-    if not isinstance(tree, dict):
-        raise ConfigError("a mapping of settings", found=type(tree).__name__, where=str(path))
-    base = tree.pop("extends", None)
-    if base is None:
-        return tree
-    return _merge(_read_tree(path.parent / str(base), (*seen, path.resolve())), tree)
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _spread_defaults(tree: dict[str, Any], name: str) -> None:
-    """Fill each ``tables.X`` from ``table_defaults`` (and relations likewise), so that no default stands twice."""
-    home = tree.get("logs") if name == "table" else tree
-    if not isinstance(home, dict) or not isinstance(home.get(f"{name}_defaults"), dict):
-        return
-    entries = home.get(f"{name}s")
-    if isinstance(entries, dict):
-        home[f"{name}s"] = {
-            key: _merge(home[f"{name}_defaults"], entry) if isinstance(entry, dict) else entry
-            for key, entry in entries.items()
-        }
-
-
-def _tuples(value: Any) -> Any:
-    """YAML gives lists; the frozen model holds tuples."""
-    if isinstance(value, dict):
-        return {key: _tuples(inner) for key, inner in value.items()}
-    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
-
-
-WORDS = {
-    "dict_type": "a mapping",
-    "invalid_key": "keys that are strings",
-    "model_type": "a mapping",
-    "path_type": "a path",
-    "tuple_type": "a list",
-}
-"""What pydantic calls by Python's names, as a reader of YAML says it."""
-
-
-def _readable(error: ValidationError, path: Path) -> ConfigError:
-    # A misspelt key is also a missing one: the spelling is what helps.
-    spelling = ("extra_forbidden", "invalid_key")
-    problems = sorted(error.errors(include_url=False), key=lambda problem: problem["type"] not in spelling)
-    first = problems[0]
-    where = ".".join(str(part) for part in first["loc"])
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        return ConfigError("only known keys", found=f"{where}{more}", where=str(path), fix="see configs/base.yaml")
-    if first["type"] == "missing":
-        return ConfigError(f"the key {where}", found=f"nothing{more}", where=str(path))
-    if first["type"] == "value_error":
-        message = str(first["ctx"]["error"]) + more
-        return ConfigError("settings that agree", found=message, where=f"{path} {where}".strip())
-    found = f"{first['input']!r} at {where}{more}"
-    expected = WORDS.get(first["type"], first["msg"].removeprefix("Input should be "))
-    return ConfigError(expected, found=found, where=str(path))
