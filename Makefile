@@ -3,7 +3,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet --constraint constraints.txt
-OUT ?= demo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types tools clean
@@ -12,8 +11,8 @@ help: ## these lines
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: tools .venv/.demo ## sample logs, three days, a lookup and a table of quality
-	@rm -rf $(OUT)
-	@$(BIN)/graphrep demo --out $(OUT)
+	@rm -rf demo
+	@$(BIN)/graphrep demo --out demo
 
 test: tools .venv/.test lint types ## everything that CI runs
 	$(BIN)/coverage run -m pytest
@@ -27,12 +26,12 @@ types: .venv/.test ## mypy
 	$(BIN)/mypy
 
 clean: ## what make made
-	rm -rf .venv $(OUT) .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv demo .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 tools:
 	@.ci/check_tools $(PYTHON)
 
-# torch comes first and by its exact version: a range would pick a CUDA build of several gigabytes.
+# torch comes first and by its exact version: a range would pick the newest, which may be a CUDA build of gigabytes.
 .venv/.demo: pyproject.toml constraints.txt
 	@.ci/check_tools $(PYTHON)
 	@echo "installing into .venv from constraints.txt: 2 GB, some minutes the first time"

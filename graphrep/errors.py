@@ -49,3 +49,10 @@ class GateRefusedError(GraphrepError):
     """The day was computed and held back: yesterday stays served."""
 
     exit_code = 3
+
+
+def of_system(error: OSError) -> StoreError:
+    """What the operating system refused, in one line that names the place."""
+    fix = "check that the place exists, is readable and writable and has room"
+    found = error.strerror or type(error).__name__
+    return StoreError("a place that can be read and written", found=found, where=str(error.filename or ""), fix=fix)

@@ -25,6 +25,9 @@ EVALUATE: Final = "evaluate"
 PUBLISH: Final = "publish"
 STAGES: Final = (LOGS, EDGES, GRAPH, EMBED, EVALUATE, PUBLISH)
 
+DAY_MS: Final = 86_400_000
+"""Milliseconds of a day; data days are UTC, which has no others."""
+
 # The directory prefix of a day's partition: <table>/ds=2026-03-01/.
 DS: Final = "ds"
 

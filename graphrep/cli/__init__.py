@@ -5,12 +5,13 @@ Exit codes: 0 done, 1 failed, 2 bad input, 3 the gate refused the day (yesterday
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
 from graphrep.cli import about, days, logs, read
-from graphrep.errors import GraphrepError
+from graphrep.errors import GraphrepError, StoreError, of_system
 
 app = typer.Typer(
     name="graphrep",
@@ -33,6 +34,11 @@ def main() -> None:
     except GraphrepError as error:
         print(f"graphrep: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os._exit(1)  # without a flush, which would fail again
+    except OSError as error:
+        print(f"graphrep: {of_system(error)}", file=sys.stderr)
+        sys.exit(StoreError.exit_code)
     except typer.Exit as leave:
         sys.exit(leave.exit_code)
     except typer.Abort:

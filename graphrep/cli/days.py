@@ -9,7 +9,7 @@ import typer
 
 from graphrep import vocab
 from graphrep.cli.options import LOCAL, AsJson, Config, Ds, Logs, Warehouse, now
-from graphrep.cli.show import Bars, demo_lines, print_json, print_lines, quality_lines
+from graphrep.cli.show import Bars, demo_lines, label_lines, print_json, print_lines, quality_lines
 
 app = typer.Typer()
 
@@ -55,7 +55,7 @@ def _summary(records: dict[str, dict[str, Any]]) -> list[str]:
         how = f"residual {turned['held_out_residual']:.3f} on held-out nodes" if turned else "a new space"
         lines.append(f"embed     space {found['space_id']}, {how}")
     if found := records.get(vocab.EVALUATE):
-        lines += quality_lines(found["quality"])
+        lines += [*quality_lines(found["quality"]), *label_lines(found["labels"])]
         lines.append(f"gate      {'passed' if found['gate']['passed'] else 'refused'}")
     if found := records.get(vocab.PUBLISH):
         state = "current" if found["current"] else "beside the current one"

@@ -9,6 +9,7 @@ import typer
 
 from graphrep.cli.options import LOCAL, AsJson, Config, Warehouse, now
 from graphrep.cli.show import print_json, print_lines, print_table
+from graphrep.errors import InputError
 
 app = typer.Typer()
 releases_app = typer.Typer(help="The releases of a warehouse.", no_args_is_help=True)
@@ -102,6 +103,8 @@ def releases_list(config: Config = LOCAL, warehouse: Warehouse = None, as_json: 
     from graphrep.store import releases
 
     place = _warehouse(config, warehouse)
+    if not place.is_dir():
+        raise InputError("a warehouse", found="no directory", where=str(place))
     pointer = releases.read_pointer(place)
     current = pointer.release_id if pointer else None
     found = [releases.read_manifest(place, release_id) for release_id in releases.list_releases(place)]

@@ -89,6 +89,15 @@ def quality_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     return table_lines(head, lines)
 
 
+def label_lines(labels: dict[str, dict[str, int]]) -> list[str]:
+    """Who and what of the label day the graph does not hold: they are in no mean, or cannot be hit."""
+    return [
+        f"{target}: {found['users_not_in_graph']:,} users not asked, they are new;"
+        f" {found['candidates_not_in_graph']:,} of what was met is new and counts as missed"
+        for target, found in labels.items()
+    ]
+
+
 def demo_lines(shown: Demo) -> list[str]:
     """What the demo prints."""
     hit = shown.hit
@@ -112,6 +121,7 @@ def demo_lines(shown: Demo) -> list[str]:
         "",
         f"Quality on the events of {shown.record['label_day']}, which no vector has seen (R@k recall, N@k NDCG):",
         *quality_lines(shown.record["quality"]),
+        *label_lines(shown.record["labels"]),
         "",
         f"The release lies in {shown.place}",
         f"Next: graphrep neighbors user {shown.asked['cold']} --to host --warehouse {shown.place.parent.parent}",

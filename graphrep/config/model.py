@@ -5,15 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from graphrep.contracts import Event
 
 EndpointColumn = Literal["user_id", "item_id", "host_id", "room_id", "query"]
 Unit = Literal["us", "ms", "s", "min", "iso"]
 Strength = Literal["unit", "duration_percentile", "value_percentile"]
+
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
+"""Of a table, surface, node type, relation or target: it becomes part of file names."""
+UNITS: dict[str, tuple[Unit, ...]] = {
+    Event.TS: ("us", "ms", "s", "min", "iso"),
+    Event.DURATION: ("us", "ms", "s", "min"),
+}
 
 
 class Strict(BaseModel):
@@ -33,6 +41,16 @@ class ColumnSource(Strict):
         if (self.column is None) == (self.value is None):
             raise ValueError("give either column: (a source column) or value: (a constant)")
         return self
+
+
+def _check_source(name: str, source: ColumnSource) -> None:
+    """Refuse what would be ignored: a unit where there is none, renamed values of a number, a constant id."""
+    if source.unit is not None and source.unit not in UNITS.get(name, ()):
+        raise ValueError(f"columns.{name}: expected a unit of {list(UNITS.get(name, ()))}, found {source.unit!r}")
+    if source.map and name in (Event.TS, Event.DURATION, Event.VALUE, Event.EVENT_ID):
+        raise ValueError(f"columns.{name}: expected no map, found one; only words can be renamed")
+    if source.value is not None and name in (Event.EVENT_ID, Event.TS):
+        raise ValueError(f"columns.{name}: expected a column, found a constant")
 
 
 class LogTable(Strict):
@@ -58,6 +76,9 @@ class LogTable(Strict):
         unknown = sorted(set(self.columns) - known)
         if unknown:
             raise ValueError(f"columns maps {unknown}, which log_event_v1 lacks; it has {sorted(known)}")
+        for name, source in self.columns.items():
+            if isinstance(source, ColumnSource):
+                _check_source(name, source)
         return self
 
     def source_of(self, name: str) -> ColumnSource | None:
@@ -69,7 +90,7 @@ class Logs(Strict):
     root: Path = Field(strict=False)
     max_quarantine_share: float = Field(ge=0, le=1)
     table_defaults: dict[str, Any]
-    tables: dict[str, LogTable] = Field(min_length=1)
+    tables: dict[Name, LogTable] = Field(min_length=1)
 
 
 class Surface(Strict):
@@ -111,6 +132,15 @@ class Embed(Strict):
     lazy: bool
     device: str | None
 
+    @model_validator(mode="after")
+    def _walk_crosses(self) -> Self:
+        if self.markov_time % 2 == 0 and not self.lazy:
+            raise ValueError(
+                f"markov_time {self.markov_time} without lazy: where only users act, an even number of steps from a"
+                " user ends at users; take an odd number or lazy: true"
+            )
+        return self
+
 
 class Target(Strict):
     """One question of the quality table: which of ``to`` will ``from`` meet through ``relations`` on the label day."""
@@ -125,7 +155,7 @@ class Target(Strict):
 class Evaluate(Strict):
     k: int = Field(ge=1)
     low_history: int = Field(ge=1)
-    targets: dict[str, Target]
+    targets: dict[Name, Target]
 
 
 class Gates(Strict):
@@ -141,14 +171,14 @@ class Gates(Strict):
 
 class Config(Strict):
     name: str
-    seed: int
+    seed: int = Field(ge=0)
     warehouse: Path = Field(strict=False)
     holdout_days: int = Field(ge=0, le=1)
     logs: Logs
-    surfaces: dict[str, Surface] = Field(min_length=1)
-    nodes: dict[str, NodeSource] = Field(min_length=1)
+    surfaces: dict[Name, Surface] = Field(min_length=1)
+    nodes: dict[Name, NodeSource] = Field(min_length=1)
     relation_defaults: dict[str, Any]
-    relations: dict[str, Relation] = Field(min_length=1)
+    relations: dict[Name, Relation] = Field(min_length=1)
     spark: Spark
     embed: Embed
     evaluate: Evaluate
@@ -173,6 +203,7 @@ class Config(Strict):
             where = f"evaluate.targets.{name}"
             named = [*target.relations, *target.history]
             _require(named, self.relations, where, "a relation under relations:")
+            _require(target.history, self.graph_relations, f"{where}.history", "a relation with in_graph")
             for relation_name in named:
                 relation = self.relations[relation_name]
                 if (relation.src, relation.dst) != (target.src, target.dst):

@@ -25,11 +25,11 @@ class Event:
 
 LOG_EVENT = Contract(
     name="log_event_v1",
-    grain=(Event.EVENT_ID,),
+    grain=(Event.DS, Event.EVENT_ID),
     owner="data engineering",
     meaning="one checked event of one user on one surface; a day holds only its own events",
     columns=(
-        Column(Event.EVENT_ID, "string", "unique; derived from the row where the source has none"),
+        Column(Event.EVENT_ID, "string", "unique within its day; derived from the row where the source has none"),
         Column(Event.TS, "int64", "when it happened", "ms since 1970-01-01 UTC"),
         Column(Event.DS, "string", "data day of ts", "YYYY-MM-DD, UTC"),
         Column(Event.DOMAIN, "string", "surface: short_video, live, ecommerce, search, …"),

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graphrep import vocab
 from graphrep.contracts import Event
 from graphrep.errors import InputError
 
@@ -26,7 +27,6 @@ Day = tuple[str, str, pa.Table]
 
 Times = npt.NDArray[np.int64]
 
-DAY_MS = 86_400_000
 
 RAW_TYPES: dict[str, pa.DataType] = {
     Event.TS: pa.int64(),
@@ -158,6 +158,6 @@ def days_of(table_name: str, rows: pa.Table) -> Iterator[Day]:
     Rows are ordered by every column, ``ts`` first, so the result does not hang on the order of the source.
     """
     ordered = rows.sort_by([(name, "ascending") for name in rows.column_names])
-    numbers = ordered[Event.TS].to_numpy() // DAY_MS
+    numbers = ordered[Event.TS].to_numpy() // vocab.DAY_MS
     for number, start, size in zip(*np.unique(numbers, return_index=True, return_counts=True), strict=True):
         yield table_name, str(np.datetime64(int(number), "D")), ordered.slice(start, size)

@@ -24,7 +24,6 @@ import pyarrow.compute as pc
 from graphrep import vocab
 from graphrep.contracts import Event
 from graphrep.datasets.adapter import (
-    DAY_MS,
     Adapter,
     Day,
     Source,
@@ -65,7 +64,7 @@ AUTHORS = Source("video_features_basic_*.csv.gz", ("video_id", "author_id"), req
 """The static table of videos. The one with counts over the whole period (item_features) is named nowhere."""
 
 LOCAL_MS = 8 * 3_600_000
-NOON_MS = DAY_MS // 2
+NOON_MS = vocab.DAY_MS // 2
 
 
 def convert(tables: Tables) -> Iterator[Day]:
@@ -145,7 +144,7 @@ def _midnight(date: str, where: str) -> int:
         day = np.datetime64(f"{digits[:4]}-{digits[4:6]}-{digits[6:]}", "D")
     except ValueError:
         raise InputError("a day", found=repr(date), where=where) from None
-    return int(day.astype(np.int64)) * DAY_MS
+    return int(day.astype(np.int64)) * vocab.DAY_MS
 
 
 def _history(name: str, sequences: pa.Table, tables: Tables) -> Iterator[Day]:

@@ -92,6 +92,7 @@ def autocovariance(
     >>> f.source.shape, bool(f.values[0] > 0), f.values[1]
     ((4, 2), True, np.float64(0.0))
     """
+    _check_seed(seed)
     matrix = _checked(adjacency, dim, markov_time, directed, lazy)
     n, m = matrix.shape
     rows, columns = _nodes_with_edges(matrix, directed)
@@ -110,6 +111,11 @@ def autocovariance(
         left, values = _eigen(operator, dim, seed)
         source = target = _scattered(left, rows, n)
     return _scaled(source, target, values, _noise(operator, markov_time))
+
+
+def _check_seed(seed: int) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError("an integer of at least 0", found=repr(seed), where="seed")
 
 
 def _checked(adjacency: Any, dim: int, markov_time: int, directed: bool, lazy: bool) -> Any:

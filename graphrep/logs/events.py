@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from graphrep import vocab
 from graphrep.config import Surface
 from graphrep.contracts import LOG_EVENT, QUARANTINE, Event, Quarantine
 from graphrep.contracts.spark import select_contract
@@ -14,7 +15,7 @@ from graphrep.logs import normalise as n
 
 REASON = "_reason"
 DUPLICATE = "duplicate"
-DAY_MS = 86_400_000
+UNDATED = "undated"
 
 
 def check_rows(rows: DataFrame, surfaces: Mapping[str, Surface], ds: str, *, cut_by_ts: bool) -> DataFrame:
@@ -25,13 +26,15 @@ def check_rows(rows: DataFrame, surfaces: Mapping[str, Surface], ds: str, *, cut
     Args:
         rows: output of :func:`graphrep.logs.normalise`.
         ds: the data day.
-        cut_by_ts: the rows are a pool of many days: those of other days are left out, not refused.
+        cut_by_ts: the rows are a pool of many days: those of other days are left out, not refused; those without a
+            readable time could be of any day, and are ``undated``.
     """
     start = F.unix_millis(F.lit(f"{ds} 00:00:00").cast("timestamp"))
-    inside = (F.col(Event.TS) >= start) & (F.col(Event.TS) < start + DAY_MS)
+    inside = (F.col(Event.TS) >= start) & (F.col(Event.TS) < start + vocab.DAY_MS)
     if cut_by_ts:
         rows = rows.where(inside | F.col(Event.TS).isNull())
-    reason = F.coalesce(*[F.when(broken, name) for name, broken in _rules(surfaces, inside)])
+    undated = [F.when(F.col(Event.TS).isNull(), UNDATED)] if cut_by_ts else []
+    reason = F.coalesce(*undated, *[F.when(broken, name) for name, broken in _rules(surfaces, inside)])
     rows = rows.withColumns({Event.DS: F.lit(ds), REASON: reason})
     return rows.withColumn(n.ROW, F.when(F.col(REASON).isNotNull(), F.to_json(n.ROW)))
 

@@ -29,9 +29,16 @@ def _encoded(key: str) -> bytes:
 def hash_keys(keys: Sequence[str]) -> npt.NDArray[np.uint64]:
     """64-bit BLAKE2b of each key's UTF-8, the same on every machine."""
     if isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
-        raise InputError("a list of keys as strings", found=type(keys).__name__ + " with other things")
+        raise InputError("a list of keys as strings", found=_what(keys))
     digests = b"".join(hashlib.blake2b(_encoded(key), digest_size=8).digest() for key in keys)
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+
+
+def _what(keys: object) -> str:
+    if isinstance(keys, str):
+        return f"one string, {keys[:40]!r}"
+    odd = next((key for key in keys if not isinstance(key, str)), None) if isinstance(keys, Sequence) else keys
+    return f"{odd!r:.40} of type {type(odd).__name__}"
 
 
 def row_order(keys: Sequence[str]) -> Ints:

@@ -48,13 +48,16 @@ class Run:
         config: the settings.
         today: the newest day that may be run; time is an argument, never read from a clock below the entry points.
         progress: where stages report.
+        raw_days: the days that raw tables have, once they were asked for.
+        pool_rows: rows of those tables that are not partitioned.
     """
 
     config: Config
     today: dt.date
     progress: Progress = field(default_factory=Silent)
     _spark: SparkSession | None = field(default=None, repr=False)
-    _raw_days: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    raw_days: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    pool_rows: dict[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def warehouse(self) -> Path:
@@ -67,7 +70,7 @@ class Run:
             from graphrep.store.spark import session
 
             with self.progress.stage("start Spark", 1) as step:
-                self._spark = session(self.config.spark)
+                self._spark = session(self.config.spark, f"graphrep {self.config.name}")
                 step()
         return self._spark
 

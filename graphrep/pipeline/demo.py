@@ -18,6 +18,7 @@ from graphrep.pipeline.context import Progress, Run
 from graphrep.pipeline.datasets import last_days, write_sample_logs
 from graphrep.pipeline.run import run_day
 from graphrep.store import tables
+from graphrep.store.releases import release_path
 
 RUN_DAYS = 3
 
@@ -62,7 +63,7 @@ def run_demo(config: Config, *, users: int, days: int, seed: int, now: dt.dateti
         hit=release.get(vocab.USER, list(asked.values())),
         near=release.neighbors(vocab.USER, cold, vocab.HOST, 5),
         record=records[-1][vocab.EVALUATE],
-        place=config.warehouse / "releases" / release.release_id,
+        place=release_path(config.warehouse, release.release_id),
     )
 
 
@@ -80,6 +81,6 @@ def _known_and_cold(run: Run, release: Release, ds: str) -> tuple[str, str]:
     keys = release.keys(vocab.USER)
     degree = release.get(vocab.USER, keys).degree
     ranked = [keys[i] for i in np.argsort(-degree, kind="stable")]
-    known = next(key for key in ranked if key in seen_live)
-    cold = next(key for key in ranked if key not in seen_live)
+    known = next((key for key in ranked if key in seen_live), ranked[0])
+    cold = next((key for key in ranked if key not in seen_live), ranked[-1])
     return known, cold

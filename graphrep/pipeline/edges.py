@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from graphrep import vocab
+from graphrep import __version__, vocab
 from graphrep.config import Config
 from graphrep.contracts import EDGE, LOG_EVENT, NODE_DAY, Edge
 from graphrep.errors import InputError
 from graphrep.pipeline.context import Run, fingerprint
 from graphrep.store import runlog, tables
 
+SETTINGS = "settings"
 DAILY_FIELDS = {"domain", "actions", "src", "dst", "sign", "strength", "prior_support"}
 """What a day's edges depend on; half-life, window, cap and weight act later, so changing them keeps the days."""
 
@@ -25,7 +26,7 @@ def run_edges(run: Run, ds: str) -> dict[str, Any]:
     done_logs = runlog.read_stage(run.warehouse, ds, vocab.LOGS)
     if not done_logs or runlog.FINGERPRINT not in done_logs:
         raise InputError(f"the checked logs of {ds}", found="none", fix=f"run graphrep logs --ds {ds} first")
-    print_of_inputs = fingerprint(done_logs["content"], _daily_settings(run.config))
+    print_of_inputs = fingerprint(done_logs["content"], daily_settings(run.config))
     done = runlog.read_stage(run.warehouse, ds, vocab.EDGES)
     if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, ds):
         return done
@@ -40,14 +41,19 @@ def run_edges(run: Run, ds: str) -> dict[str, Any]:
         nodes = edges.daily_nodes(events, run.config.nodes)
         write_frame(nodes, tables.partition(run.warehouse, tables.NODE_DAYS, ds), NODE_DAY)
         step("nodes")
-    record = {runlog.FINGERPRINT: print_of_inputs, "edges": _count_by_relation(run, ds)}
+    record = {
+        runlog.FINGERPRINT: print_of_inputs,
+        SETTINGS: daily_settings(run.config),
+        "edges": _count_by_relation(run, ds),
+    }
     runlog.record_stage(run.warehouse, ds, vocab.EDGES, record)
     return record
 
 
-def _daily_settings(config: Config) -> Any:
+def daily_settings(config: Config) -> str:
+    """Hash of the settings and the code version that a day's edges depend on: days of one window must share it."""
     relations = {name: r.model_dump(mode="json", include=DAILY_FIELDS) for name, r in config.relations.items()}
-    return [relations, config.fingerprint("nodes")]
+    return fingerprint(relations, config.fingerprint("nodes"), __version__)
 
 
 def _written(run: Run, ds: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from graphrep import __version__, vocab
 from graphrep.contracts import Manifest
-from graphrep.errors import InputError
+from graphrep.errors import InputError, StoreError
 from graphrep.lookup import Release, open_release
 from graphrep.pipeline.context import Run, fingerprint
 from graphrep.pipeline.load import DayGraph, load_graph
@@ -27,13 +28,13 @@ def run_embed(run: Run, ds: str) -> dict[str, Any]:
     """
     run.check_ds(ds)
     built = graph_record(run, ds)
-    parent = releases.latest_before(run.warehouse, ds)
+    parent = releases.served_before(run.warehouse, ds)
     inputs = [built[runlog.FINGERPRINT], run.config.fingerprint("embed", "seed", "relations"), __version__]
     inputs.append([parent, releases.read_manifest(run.warehouse, parent)[Manifest.FILES] if parent else None])
     print_of_inputs = fingerprint(inputs)
     done = runlog.read_stage(run.warehouse, ds, vocab.EMBED)
     path = tables.partition(run.warehouse, tables.VECTORS, ds)
-    if done and done.get(runlog.FINGERPRINT) == print_of_inputs and path.is_dir():
+    if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, path):
         return done
     with run.progress.stage(f"embed {ds}", 2) as step:
         day = load_graph(run, ds)
@@ -102,9 +103,16 @@ def previous_vectors(day: DayGraph, before: Release, dim: int) -> dict[str, Floa
     return found if any(vectors.any() for vectors in found.values()) else None
 
 
+def _written(run: Run, path: Path) -> bool:
+    return all((path / f"{node_type}.npy").is_file() for node_type in run.config.nodes)
+
+
 def day_vectors(run: Run, ds: str) -> dict[str, Floats]:
     """The vectors that stage ``embed`` wrote, by node type."""
     if not runlog.read_stage(run.warehouse, ds, vocab.EMBED):
         raise InputError(f"the vectors of {ds}", found="none", fix=f"run graphrep embed --ds {ds} first")
-    read = tables.read_arrays(tables.partition(run.warehouse, tables.VECTORS, ds))
+    path = tables.partition(run.warehouse, tables.VECTORS, ds)
+    if not _written(run, path):
+        raise StoreError("vectors of every node type", found="fewer", where=str(path), fix="run stage embed again")
+    read = tables.read_arrays(path)
     return {node_type: array.view(np.float32) for node_type, array in read.items()}

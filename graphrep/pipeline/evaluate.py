@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from graphrep import vocab
+from graphrep import __version__, vocab
 from graphrep.config import Gates, Target
 from graphrep.contracts import Edge, Manifest
 from graphrep.evaluate import baselines, gates
@@ -44,19 +44,22 @@ def run_evaluate(run: Run, ds: str) -> dict[str, Any]:
     built = graph_record(run, ds)
     vectors = day_vectors(run, ds)
     embedded = runlog.read_stage(run.warehouse, ds, vocab.EMBED) or {}
-    labels_done = runlog.read_stage(run.warehouse, built["label_day"], vocab.EDGES)
+    # A label day after the day itself may or may not be there: what is published must not depend on that.
+    label_day = built["label_day"]
+    labels_done = runlog.read_stage(run.warehouse, label_day, vocab.EDGES) if label_day <= ds else None
     settings = run.config.fingerprint("evaluate", "gates", "relations")
-    print_of_inputs = fingerprint(embedded[runlog.FINGERPRINT], labels_done, settings)
+    print_of_inputs = fingerprint(embedded[runlog.FINGERPRINT], labels_done, settings, __version__)
     done = runlog.read_stage(run.warehouse, ds, vocab.EVALUATE)
     if done and done.get(runlog.FINGERPRINT) == print_of_inputs:
         return done
     with run.progress.stage(f"evaluate {ds}", 2) as step:
-        rows, labels = _quality(run, ds, built["label_day"], vectors) if labels_done else ([], {})
+        day = load_graph(run, ds)
+        rows, labels = _quality(run, day, label_day, vectors) if labels_done else ([], {})
         step("quality")
-        verdict = gates.judge(_checks(run, vectors, embedded, rows))
+        verdict = gates.judge(_checks(run, day, vectors, embedded, rows))
         record = {
             runlog.FINGERPRINT: print_of_inputs,
-            "label_day": built["label_day"] if labels_done else None,
+            "label_day": label_day if labels_done else None,
             "labels": labels,
             "quality": [row.as_dict() for row in rows],
             "gate": gates.as_record(verdict),
@@ -67,9 +70,8 @@ def run_evaluate(run: Run, ds: str) -> dict[str, Any]:
 
 
 def _quality(
-    run: Run, ds: str, label_day: str, vectors: Mapping[str, Floats]
+    run: Run, day: DayGraph, label_day: str, vectors: Mapping[str, Floats]
 ) -> tuple[list[QualityRow], dict[str, dict[str, int]]]:
-    day = load_graph(run, ds)
     rows: list[QualityRow] = []
     labels: dict[str, dict[str, int]] = {}
     for name, target in run.config.evaluate.targets.items():
@@ -136,15 +138,18 @@ def scorers_of(question: Question, users: Floats, candidates: Floats) -> dict[st
 
 
 def _checks(
-    run: Run, vectors: Mapping[str, Floats], embedded: Mapping[str, Any], rows: list[QualityRow]
+    run: Run, day: DayGraph, vectors: Mapping[str, Floats], embedded: Mapping[str, Any], rows: list[QualityRow]
 ) -> list[gates.Check]:
     limits = run.config.gates
     checks = []
     for node_type, own in vectors.items():
         rows_bad = gates.non_finite_rows(own)
         checks.append(gates.Check("rows not finite", node_type, rows_bad, high=limits.max_non_finite_rows))
-        share = gates.zero_row_share(own)
+        joined = day.nodes[node_type].degree > 0
+        share = gates.zero_row_share(own[joined])
         checks.append(gates.Check("share of rows without a walk", node_type, share, high=limits.max_zero_row_share))
+        alone = 1 - float(joined.mean()) if len(joined) else 0.0
+        checks.append(gates.Check("share of keys without an edge", node_type, alone))
     if embedded["parent"]:
         checks += _drift_checks(run, vectors, embedded)
     return checks + _lift_checks(rows, limits)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graphrep import vocab
+from graphrep import __version__, vocab
 from graphrep.contracts import ADJACENCY, EDGE, NODE, NODE_ACTIVITY, NODE_DAY, NodeActivity
 from graphrep.errors import InputError
-from graphrep.pipeline.context import Run, fingerprint
+from graphrep.pipeline.context import Run, add_days, fingerprint
+from graphrep.pipeline.edges import SETTINGS, daily_settings
 from graphrep.pipeline.logs import raw_days
 from graphrep.pipeline.window import DayWindow, plan_window
 from graphrep.store import files, runlog, tables
@@ -15,13 +16,18 @@ from graphrep.store import files, runlog, tables
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-SETTINGS = ("nodes", "relations", "holdout_days")
+SECTIONS = ("nodes", "relations", "holdout_days")
 
 
 def window_of(run: Run, ds: str) -> DayWindow:
     """The days that the graph of this day is made of."""
     config = run.config
-    found = {name: (raw_days(run, name), table.required) for name, table in config.logs.tables.items()}
+    reach = add_days(ds, -config.holdout_days + 1 - config.window_days)
+    found = {}
+    for name, table in config.logs.tables.items():
+        days = raw_days(run, name)
+        # A stray early time in a pool begins no history.
+        found[name] = (days if table.partitioned else [day for day in days if day >= reach], table.required)
     return plan_window(ds, window_days=config.window_days, holdout_days=config.holdout_days, tables=found)
 
 
@@ -34,7 +40,7 @@ def run_graph(run: Run, ds: str) -> dict[str, Any]:
     run.check_ds(ds)
     window = window_of(run, ds)
     days = {day: _edges_fingerprint(run, day) for day in window.days}
-    print_of_inputs = fingerprint(days, run.config.fingerprint(*SETTINGS))
+    print_of_inputs = fingerprint(days, run.config.fingerprint(*SECTIONS), __version__)
     done = runlog.read_stage(run.warehouse, ds, vocab.GRAPH)
     if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, ds):
         return done
@@ -55,8 +61,12 @@ def run_graph(run: Run, ds: str) -> dict[str, Any]:
 
 def _edges_fingerprint(run: Run, day: str) -> str:
     done = runlog.read_stage(run.warehouse, day, vocab.EDGES)
+    wanted = f"the daily edges of {day}, made with today's relations"
+    fix = "make the window's days anew: graphrep run --to edges"
     if not done:
-        raise InputError(f"the daily edges of {day}", found="none", fix=f"run graphrep edges --ds {day} first")
+        raise InputError(wanted, found="none", fix=fix)
+    if done[SETTINGS] != daily_settings(run.config):
+        raise InputError(wanted, found="edges of other settings", fix=fix)
     return str(done[runlog.FINGERPRINT])
 
 

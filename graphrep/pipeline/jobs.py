@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from graphrep.config import load_config
-from graphrep.errors import GraphrepError
+from graphrep.errors import GraphrepError, StoreError, of_system
 from graphrep.pipeline.context import Run
 from graphrep.pipeline.run import run_stage
 
@@ -29,3 +29,6 @@ def main(stage: str, argv: Sequence[str] | None = None) -> None:
     except GraphrepError as error:
         print(f"graphrep {stage}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        print(f"graphrep {stage}: {of_system(error)}", file=sys.stderr)
+        sys.exit(StoreError.exit_code)

@@ -10,11 +10,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graphrep import vocab
 from graphrep.config import Relation
 from graphrep.contracts import Adjacency, Edge, NodeActivity
+from graphrep.errors import StoreError
 from graphrep.graph.hetero import EdgeList, HeteroGraph
 from graphrep.pipeline.context import Run
-from graphrep.store import tables
+from graphrep.store import runlog, tables
 
 Ints = npt.NDArray[np.int64]
 
@@ -72,10 +74,14 @@ def _load_nodes(run: Run, ds: str) -> dict[str, Nodes]:
 
 
 def _load_edges(run: Run, ds: str, name: str, relation: Relation, nodes: Mapping[str, Nodes]) -> EdgeList:
-    path = tables.partition(run.warehouse, tables.ADJACENCY, ds) / f"{Edge.RELATION}={name}"
-    if not path.is_dir():
+    built = runlog.read_stage(run.warehouse, ds, vocab.GRAPH) or {"edges": {}}
+    expected = built["edges"].get(name, 0)
+    if not expected:
         return EdgeList(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    path = tables.partition(run.warehouse, tables.ADJACENCY, ds) / f"{Edge.RELATION}={name}"
     table = tables.read_table(path)
+    if table.num_rows != expected:
+        raise StoreError(f"{expected} edges", found=str(table.num_rows), where=str(path), fix="run stage graph again")
     return EdgeList(
         nodes[relation.src].rows_of_index(_numbers(table, Adjacency.SRC)),
         nodes[relation.dst].rows_of_index(_numbers(table, Adjacency.DST)),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Counts = dict[str, dict[str, int]]
 ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
-DAY_MS = 86_400_000
+UNDATED = "undated"
 EPOCH = dt.date(1970, 1, 1)
 LAST_DAY = (dt.date.max - EPOCH).days
 
@@ -47,12 +47,13 @@ def run_logs(run: Run, ds: str) -> dict[str, Any]:
             counts, content = _count(rows, ds)
             _check_not_empty(run, counts, ds)
             step("counted")
-            _write(run, ds, rows, refused=_totals(counts)["quarantined"])
+            _write(run, ds, rows, refused=_totals(counts)["quarantined"] + _totals(counts)[UNDATED])
             step("written")
         finally:
             rows.unpersist()
         record: dict[str, Any] = {"rows": counts, "content": content, **_totals(counts)}
-        refusal = _refusal(record, config.logs.max_quarantine_share, ds)
+        limit = config.logs.max_quarantine_share
+        refusal = _refusal(record, limit, ds) or _pool_refusal(run, counts, limit)
         record |= {"refused": refusal} if refusal else {runlog.FINGERPRINT: print_of_inputs}
         runlog.record_stage(run.warehouse, ds, vocab.LOGS, record)
         step("recorded")
@@ -71,17 +72,17 @@ def raw_days(run: Run, name: str) -> list[str]:
 
     In a table that is not partitioned, times up to 1970-01-01 are a producer's zeros: they begin no history.
     """
-    if name not in run._raw_days:
+    if name not in run.raw_days:
         config = run.config.logs
         table = config.tables[name]
         if table.partitioned:
-            run._raw_days[name] = raw.days(config.root, name, table)
+            run.raw_days[name] = raw.days(config.root, name, table)
         else:
-            run._raw_days[name] = _days_by_scan(run, name)
-    return run._raw_days[name]
+            run.raw_days[name], run.pool_rows[name] = _scan_pool(run, name)
+    return run.raw_days[name]
 
 
-def _days_by_scan(run: Run, name: str) -> list[str]:
+def _scan_pool(run: Run, name: str) -> tuple[list[str], int]:
     from pyspark.sql import functions as F
 
     from graphrep import logs
@@ -91,12 +92,13 @@ def _days_by_scan(run: Run, name: str) -> list[str]:
     config = run.config.logs
     path = raw.table_path(config.root, name, config.tables[name])
     if not raw.data_files(path, config.tables[name]):
-        return []
+        return [], 0
     rows = logs.normalise(read_raw(run.spark, path, config.tables[name]), name, config.tables[name], CORRUPT)
-    day = F.floor(F.col(Event.TS) / DAY_MS).alias("day")
+    day = F.floor(F.col(Event.TS) / vocab.DAY_MS).alias("day")
     with spark_errors(f"log table {name}", given=True):
-        found = [row.day for row in rows.select(day).distinct().collect()]
-    return sorted((EPOCH + dt.timedelta(days=day)).isoformat() for day in found if day and 0 < day <= LAST_DAY)
+        found = {row.day: row["count"] for row in rows.groupBy(day).count().collect()}
+    days = sorted((EPOCH + dt.timedelta(days=day)).isoformat() for day in found if day and 0 < day <= LAST_DAY)
+    return days, sum(found.values())
 
 
 def _written(run: Run, ds: str) -> bool:
@@ -162,11 +164,19 @@ def _write(run: Run, ds: str, rows: DataFrame, *, refused: int) -> None:
 
 
 def _totals(counts: Counts) -> dict[str, int]:
-    total = sum(sum(table.values()) for table in counts.values())
+    # Rows of a pool whose time cannot be read belong to no day: each day meets them, none counts them as its own.
+    undated = sum(table.get(UNDATED, 0) for table in counts.values())
+    total = sum(sum(table.values()) for table in counts.values()) - undated
     accepted = sum(table.get(ACCEPTED, 0) for table in counts.values())
     duplicates = sum(table.get(DUPLICATE, 0) for table in counts.values())
     refused = total - accepted - duplicates
-    return {"rows_in": total, "events": accepted, "duplicates": duplicates, "quarantined": refused}
+    return {
+        "rows_in": total,
+        "events": accepted,
+        "duplicates": duplicates,
+        "quarantined": refused,
+        UNDATED: undated,
+    }
 
 
 def _refusal(record: dict[str, Any], limit: float, ds: str) -> str | None:
@@ -177,8 +187,17 @@ def _refusal(record: dict[str, Any], limit: float, ds: str) -> str | None:
     reasons: dict[str, int] = {}
     for name, table in record["rows"].items():
         for reason, count in table.items():
-            if reason not in (ACCEPTED, DUPLICATE):
+            if reason not in (ACCEPTED, DUPLICATE, UNDATED):
                 reasons[f"{name}: {reason}"] = count
     worst = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:3]
     named = ", ".join(f"{reason} {count}" for reason, count in worst)
     return f"{refused} of {total} rows of {ds} ({refused / total:.2%}): {named}"
+
+
+def _pool_refusal(run: Run, counts: Counts, limit: float) -> str | None:
+    """The same for rows without a readable time, as a share of their whole pool."""
+    for name, table in counts.items():
+        undated, total = table.get(UNDATED, 0), run.pool_rows.get(name, 0)
+        if undated > limit * total:
+            return f"{undated} of the {total} rows of {name!r} without a readable time ({undated / total:.2%})"
+    return None

@@ -20,7 +20,6 @@ from graphrep.pipeline.embed import day_vectors, graph_record
 from graphrep.pipeline.load import Nodes, load_graph
 from graphrep.store import releases, runlog, tables
 
-DAY_MS = 86_400_000
 RESULT_SECTIONS = (
     "seed",
     "holdout_days",
@@ -38,10 +37,11 @@ RESULT_SECTIONS = (
 def run_publish(run: Run, ds: str, *, at: dt.datetime) -> dict[str, Any]:
     """Write the day's release and make it current.
 
-    A day older than the current release is written beside it and does not become current: rollback does that.
+    A day older than the current release, and a release that a rollback withdrew, do not become current: an operator
+    who wants them there names them to ``rollback``.
 
     Args:
-        at: time of the switch, UTC, for the log of switches.
+        at: when the command was given, UTC, for the log of switches.
 
     Returns:
         ``release_id``, ``new`` (false: a release with this content was there already), ``current``.
@@ -66,8 +66,9 @@ def run_publish(run: Run, ds: str, *, at: dt.datetime) -> dict[str, Any]:
         content, arrays = _release_content(run, ds, judged)
         release_id, new = releases.stage_release(run.warehouse, content, lambda path: _write(path, ds, arrays))
         step("staged")
-        if pointer is None or pointer.release_id[:10] <= ds:
-            releases.switch(run.warehouse, release_id, expected=pointer, action="publish", at=at)
+        newest = pointer is None or pointer.release_id[:10] <= ds
+        if newest and release_id not in releases.withdrawn(run.warehouse):
+            releases.switch(run.warehouse, release_id, expected=pointer, action=releases.PUBLISH, at=at)
         step("switched")
     now = releases.read_pointer(run.warehouse)
     record = {"release_id": release_id, "new": new, "current": bool(now and now.release_id == release_id)}
@@ -115,7 +116,7 @@ def _type_arrays(ds: str, nodes: Nodes, vectors: npt.NDArray[np.float32]) -> Arr
         reader.PRIOR: prior.astype(np.float32),
         reader.FALLBACK: fallback[order],
         reader.DEGREE: nodes.degree[order],
-        reader.AGE_DAYS: (today - nodes.last_ts[order] // DAY_MS).astype(np.int32),
+        reader.AGE_DAYS: (today - nodes.last_ts[order] // vocab.DAY_MS).astype(np.int32),
     }
 
 

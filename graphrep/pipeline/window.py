@@ -14,7 +14,7 @@ class DayWindow:
     """Days of a run.
 
     Attributes:
-        days: the graph's days, oldest first.
+        days: the graph's days on which any table has rows, oldest first.
         label_day: the day after the last of them.
     """
 
@@ -27,7 +27,8 @@ class DayWindow:
 
     @property
     def last(self) -> str:
-        return self.days[-1]
+        """The newest day that the graph may reach."""
+        return add_days(self.label_day, -1)
 
 
 def plan_window(
@@ -62,4 +63,9 @@ def plan_window(
                 where=f"--ds {ds}",
                 fix="deliver the day, or mark the table required: false",
             )
-    return DayWindow(tuple(days), add_days(last, 1))
+    # Days without a row of any table are left out: what could not be missing was asked for above.
+    some = {day for present, _ in tables.values() for day in present}
+    filled = tuple(day for day in days if day in some)
+    if not filled:
+        raise InputError(f"rows from {first} to {last}", found="no day with any", where=f"--ds {ds}")
+    return DayWindow(filled, add_days(last, 1))

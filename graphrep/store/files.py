@@ -81,6 +81,13 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def flush_files(path: Path) -> None:
+    """Make the contents of a directory's files durable."""
+    for file in path.iterdir():
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+
+
 def flush_directory(path: Path) -> None:
     """Make a rename inside this directory durable."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -37,7 +37,7 @@ def day_path(root: Path, name: str, table: LogTable, ds: str) -> Path | None:
     """
     path = table_path(root, name, table)
     if table.partitioned:
-        path = path / f"ds={ds}"
+        path = tables.day_of(path, ds)
     if data_files(path, table):
         return path
     if not table.required:

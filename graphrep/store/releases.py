@@ -23,6 +23,7 @@ from graphrep.store import files
 CURRENT = "CURRENT"
 MANIFEST = "manifest.json"
 LOG = "log.jsonl"
+PUBLISH, ROLLBACK = "publish", "rollback"
 RELEASE_ID = re.compile(r"\d{4}-\d{2}-\d{2}\.[1-9]\d{0,5}", re.ASCII)
 
 
@@ -68,10 +69,27 @@ def list_releases(warehouse: Path) -> list[str]:
     return sorted(found, key=_order)
 
 
-def latest_before(warehouse: Path, ds: str) -> str | None:
-    """The newest release of a day before this one: what today's vectors are aligned to."""
-    earlier = [release_id for release_id in list_releases(warehouse) if release_id[:10] < ds]
+def served_before(warehouse: Path, ds: str) -> str | None:
+    """The newest release of an earlier day that was not withdrawn: what today's vectors are aligned to."""
+    gone = withdrawn(warehouse)
+    earlier = [r for r in list_releases(warehouse) if r[:10] < ds and r not in gone]
     return earlier[-1] if earlier else None
+
+
+def withdrawn(warehouse: Path) -> set[str]:
+    """Releases that a rollback went back behind, and that were not made current since."""
+    path = warehouse / "releases" / LOG
+    if not path.exists():
+        return set()
+    gone: set[str] = set()
+    with files.storing(path):
+        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for entry in entries:
+        if entry["action"] == ROLLBACK and entry["from"]:
+            low, high = _order(entry["to"]), _order(entry["from"])
+            gone |= {r for r in list_releases(warehouse) if low < _order(r) <= high}
+        gone.discard(entry["to"])
+    return gone
 
 
 def _order(release_id: str) -> tuple[str, int]:
@@ -125,6 +143,7 @@ def _stage(
 ) -> tuple[str, bool]:
     with files.staging_directory(root) as staging:
         write(staging)
+        files.flush_files(staging)
         listing = {p.name: _entry(p) for p in sorted(staging.iterdir())}
         body = {**content, Manifest.SCHEMA: SCHEMA_VERSION, Manifest.FILES: listing}
         same_day = [release_id for release_id in list_releases(warehouse) if release_id[:10] == ds]
@@ -177,9 +196,9 @@ def switch(warehouse: Path, release_id: str, *, expected: Pointer | None, action
     """Make a release current if the pointer is still where the caller saw it. The last step of publishing.
 
     Args:
-        expected: the pointer as read before the work began.
-        action: ``publish`` or ``rollback``, for ``releases/log.jsonl``.
-        at: the time of the switch, UTC.
+        expected: the pointer as the caller last read it.
+        action: ``PUBLISH`` or ``ROLLBACK``, for ``releases/log.jsonl``.
+        at: when the command that switches was given, UTC.
 
     Raises:
         PointerMovedError: somebody else switched first; nothing was changed.
@@ -206,12 +225,19 @@ def switch(warehouse: Path, release_id: str, *, expected: Pointer | None, action
 def rollback(warehouse: Path, release_id: str | None, *, at: dt.datetime) -> Pointer:
     """Point back at an earlier release; by default at the newest one before the current.
 
-    A named release can be pointed at where the pointer is gone, too: that is how a lost one is restored.
+    A named release can be pointed at where the pointer is gone or damaged, too: that is how it is restored.
 
     Raises:
         InputError: nothing is published and none is named, or there is no such release.
     """
-    current = read_pointer(warehouse)
+    try:
+        current = read_pointer(warehouse)
+    except StoreError:
+        if release_id is None:
+            raise
+        read_manifest(warehouse, release_id)
+        (warehouse / CURRENT).replace(warehouse / f"{CURRENT}.damaged")
+        current = None
     if release_id is None:
         if current is None:
             fix = "name the release to point at"
@@ -220,7 +246,7 @@ def rollback(warehouse: Path, release_id: str | None, *, at: dt.datetime) -> Poi
         if not earlier:
             raise InputError("a release before the current one", found=f"only {current.release_id}")
         release_id = earlier[-1]
-    return switch(warehouse, release_id, expected=current, action="rollback", at=at)
+    return switch(warehouse, release_id, expected=current, action=ROLLBACK, at=at)
 
 
 def _log(warehouse: Path, entry: Mapping[str, Any]) -> None:

@@ -29,7 +29,12 @@ Floats = npt.NDArray[np.float32]
 
 def partition(warehouse: Path, table: str, ds: str) -> Path:
     """Where a day of a table lies: ``<warehouse>/<table>/ds=<day>``."""
-    return warehouse / table / f"{vocab.DS}={ds}"
+    return day_of(warehouse / table, ds)
+
+
+def day_of(root: Path, ds: str) -> Path:
+    """Where a day lies inside a table's directory."""
+    return root / f"{vocab.DS}={ds}"
 
 
 def days(root: Path) -> list[str]:

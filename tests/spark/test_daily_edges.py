@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from graphrep.config import NodeSource, Relation
@@ -136,7 +136,7 @@ one_event = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, database=None)
+@settings(max_examples=4, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(events=st.lists(one_event, min_size=15, max_size=80))
 def test_edges_are_what_brute_force_says(spark: Any, events: list[dict[str, Any]]) -> None:
     full = [event(**e) for e in events]

@@ -8,7 +8,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from graphrep.config import Relation
@@ -86,7 +86,7 @@ one_edge = st.tuples(
 )
 
 
-@settings(max_examples=4, deadline=None, derandomize=True, database=None)
+@settings(max_examples=4, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(daily=st.lists(one_edge, min_size=10, max_size=80, unique_by=lambda e: e[:4]))
 def test_the_window_is_what_brute_force_says(spark: Any, daily: list[Daily]) -> None:
     rows = collected(window_edges(framed(spark, [edge_row(*e) for e in daily]), RELATIONS, LAST))

@@ -152,6 +152,34 @@ def test_a_node_of_an_item_type_that_no_surface_has_is_named(tmp_path: Path) -> 
     assert "'vidoe'" in message
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        (
+            "relations/watch:live",
+            {"domain": "live", "actions": ["watch"], "from": "user", "to": "host"},
+            "match pattern",
+        ),
+        ("nodes/a b", {"column": "room_id"}, "match pattern"),
+        ("seed", -1, "greater than or equal to 0"),
+        ("embed/markov_time", 2, "an even number of steps"),
+        (
+            "logs/tables/live/columns",
+            {"user_id": {"column": "u", "unit": "s"}},
+            "columns.user_id: expected a unit of []",
+        ),
+        ("logs/tables/live/columns", {"duration": {"column": "d", "unit": "iso"}}, "columns.duration: expected a unit"),
+        ("logs/tables/live/columns", {"value": {"column": "v", "map": {"a": "b"}}}, "only words can be renamed"),
+        ("logs/tables/live/columns", {"event_id": {"value": "x"}}, "expected a column, found a constant"),
+        ("relations/watches_live_of/in_graph", False, "evaluate.targets.live_host.history"),
+    ],
+)
+def test_a_setting_that_could_not_do_what_it_says_is_refused(
+    tmp_path: Path, path: str, value: Any, expected: str
+) -> None:
+    assert expected in refusal(write(tmp_path, nested(path, value)))
+
+
 def test_a_fingerprint_of_a_section_that_is_none_is_refused() -> None:
     with pytest.raises(KeyError, match="embd"):
         load_config(LOCAL).fingerprint("embd")

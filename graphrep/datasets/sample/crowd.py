@@ -8,10 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from graphrep import vocab
 from graphrep.datasets.sample.golive import Sessions
 from graphrep.datasets.sample.population import NO_TOPIC, Items, Population, Users, host_shelf
 from graphrep.datasets.sample.shelf import Flags, Ints, Longs, Reals, Shelf
-from graphrep.datasets.sample.spec import DAY_MS, HOUR_MS, SampleSpec, Stream
+from graphrep.datasets.sample.spec import HOUR_MS, SampleSpec, Stream
 
 MOOD: Final = 0.35  # share of a user's choices that follow the topic of the day
 FRESH_DAYS: Final = 8.0  # a new video's pull falls to 1/e in this time
@@ -91,7 +92,7 @@ class Crowd:
         # float32 hours step by about 7 ms; the noise keeps the last digits from being multiples of it.
         fine = rng.integers(0, 8, len(who), dtype=np.int64)
         ts = (hour * np.float64(HOUR_MS)).astype(np.int64) + fine
-        return ts.clip(max=DAY_MS - 1)
+        return ts.clip(max=vocab.DAY_MS - 1)
 
 
 def gather(spec: SampleSpec, people: Population, taste: Taste, sessions: Sessions, day: int) -> Crowd:

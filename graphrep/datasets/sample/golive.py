@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from graphrep import vocab
 from graphrep.datasets.sample.population import Hosts
 from graphrep.datasets.sample.shelf import Flags, Ints, Longs
-from graphrep.datasets.sample.spec import DAY_MS, HOUR_MS, SampleSpec, Stream
+from graphrep.datasets.sample.spec import HOUR_MS, SampleSpec, Stream
 
 ARMS: Final = 3  # 0 none, 1 push, 2 incentive
 RANDOMISED_SHARE: Final = 0.10
@@ -125,10 +126,10 @@ def _sessions(rng: np.random.Generator, hosts: Hosts, live: NDArray[np.int64]) -
     wanted = rng.poisson(0.35, n) + 1
     hour = 1 + (hosts.peak_hour[live] - 2.0 + 1.5 * rng.standard_normal(n)) % 22.5
     start = np.empty((n, MOST_SESSIONS), dtype=np.int64)
-    start[:, 0] = np.minimum((hour * HOUR_MS).astype(np.int64), DAY_MS - lasts[:, 0] - gap[:, 0])
+    start[:, 0] = np.minimum((hour * HOUR_MS).astype(np.int64), vocab.DAY_MS - lasts[:, 0] - gap[:, 0])
     for turn in range(1, MOST_SESSIONS):
         start[:, turn] = start[:, turn - 1] + lasts[:, turn - 1] + gap[:, turn]
-    kept = (np.arange(MOST_SESSIONS) < wanted[:, None]) & (start + lasts < DAY_MS)
+    kept = (np.arange(MOST_SESSIONS) < wanted[:, None]) & (start + lasts < vocab.DAY_MS)
     host = np.broadcast_to(live[:, None], kept.shape)[kept]
     begins, ends = start[kept], (start + lasts)[kept]
     order = np.argsort(begins, kind="stable")

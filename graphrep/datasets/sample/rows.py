@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from graphrep import vocab
 from graphrep.contracts.events import Event
 from graphrep.datasets.sample.shelf import Flags, Longs
-from graphrep.datasets.sample.spec import DAY_MS, SampleSpec
+from graphrep.datasets.sample.spec import SampleSpec
 from graphrep.vocab import ECOMMERCE, LIVE, SEARCH, SHORT_VIDEO
 
 # Columns of the two host tables, which are no event logs and so have no contract of their own.
@@ -58,7 +59,7 @@ def timeline(action: NDArray[np.int8], ts: Longs, follows: Iterable[Follow]) -> 
     actions = np.concatenate([action, *(np.full(len(f.after), f.action, dtype=np.int8) for f in follows)])
     # Time and position in one integer: a plain sort of it is stable and several times faster than an argsort.
     key = np.sort((np.concatenate([ts, *(f.ts for f in follows)]) << _RANK_BITS) | np.arange(len(source)))
-    key = key[: np.searchsorted(key, DAY_MS << _RANK_BITS)]
+    key = key[: np.searchsorted(key, vocab.DAY_MS << _RANK_BITS)]
     order = key & ((1 << _RANK_BITS) - 1)
     return Timeline(source[order], actions[order], key >> _RANK_BITS, order < n)
 

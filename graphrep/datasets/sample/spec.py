@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from graphrep import vocab
 from graphrep.errors import InputError
 
-DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
 MAX_DAYS: Final = 3_650
 _EPOCH: Final = dt.date(1970, 1, 1)
@@ -111,7 +111,7 @@ class SampleSpec:
 
     def day_start(self, day: int) -> int:
         """Midnight UTC at the start of day number ``day``, in ms since 1970-01-01."""
-        return ((self.start - _EPOCH).days + day) * DAY_MS
+        return ((self.start - _EPOCH).days + day) * vocab.DAY_MS
 
     def chance(self, stream: Stream, day: int) -> np.random.Generator:
         """The generator of one stream on one day; blind to ``days``: a longer run starts the same."""

@@ -39,9 +39,7 @@ def log(*rows: dict[str, Any]) -> dict[str, pa.Table]:
 
 
 def sequences(*videos: list[int]) -> pa.Table:
-    return pa.table(
-        {"user_id": list(range(len(videos))), "watch_seq": pa.array(videos, type=pa.list_(pa.int64()))}
-    )
+    return pa.table({"user_id": list(range(len(videos))), "watch_seq": pa.array(videos, type=pa.list_(pa.int64()))})
 
 
 def converted(tables: dict[str, pa.Table]) -> dict[tuple[str, str], list[dict[str, Any]]]:
@@ -196,9 +194,7 @@ def test_authors_of_the_history_are_not_taken_from_the_later_log() -> None:
 
 
 def test_a_history_that_reaches_into_the_log_is_refused() -> None:
-    with pytest.raises(
-        InputError, match="before the log begins on 2022-04-25, found sequences up to 2022-04-25"
-    ):
+    with pytest.raises(InputError, match="before the log begins on 2022-04-25, found sequences up to 2022-04-25"):
         KUAIRAND.convert({**log(), "user_sequences_to_2022-04-25.parquet": sequences([7])})
 
 
@@ -214,9 +210,7 @@ def test_shop_events_become_raw_rows_by_utc_day() -> None:
             "timestamp": [86_400, 86_399, 86_398],
         }
     )
-    assert [
-        (t, ds, rows.to_pylist()) for t, ds, rows in RETAILROCKET.convert({"events_train.csv.gz": events})
-    ] == [
+    assert [(t, ds, rows.to_pylist()) for t, ds, rows in RETAILROCKET.convert({"events_train.csv.gz": events})] == [
         (
             "ecommerce",
             "1970-01-01",
@@ -278,9 +272,7 @@ def test_kuairand_actions_add_up_to_the_flags(kuairand: Slice) -> None:
     }
     assert found["view"] == pc.sum(pc.greater(exposures["play_time_ms"], 0)).as_py()
     assert found["skip"] == 21_725
-    assert pc.sum(events["duration"]).as_py() == pytest.approx(
-        pc.sum(exposures["play_time_ms"]).as_py() / 1000
-    )
+    assert pc.sum(events["duration"]).as_py() == pytest.approx(pc.sum(exposures["play_time_ms"]).as_py() / 1000)
 
 
 def test_kuairand_days_are_the_source_s_dates(kuairand: Slice) -> None:

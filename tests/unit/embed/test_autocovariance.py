@@ -298,3 +298,9 @@ def test_bad_input_is_refused_in_one_line(adjacency: Any, options: dict[str, Any
     with pytest.raises(InputError, match=message) as caught:
         autocovariance(adjacency, **options)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", [-1, None, 0.5])
+def test_a_seed_that_would_not_fix_chance_is_refused(seed: Any) -> None:
+    with pytest.raises(InputError, match=r"at least 0, found .* \[seed\]"):
+        autocovariance(sp.csr_array(np.ones((3, 3))), dim=1, seed=seed)

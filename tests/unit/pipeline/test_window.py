@@ -1,4 +1,4 @@
-"""Which days a run reads: without holes, up to the cut-off, and never the label day."""
+"""Which days a run reads: each on which anything happened, up to the cut-off, and never the label day."""
 
 from __future__ import annotations
 
@@ -29,17 +29,16 @@ def tables(draw: st.DrawFn) -> Tables:
 
 @given(tables=tables(), window_days=st.integers(1, 40), holdout_days=st.integers(0, 1))
 @settings(max_examples=200, deadline=None)
-def test_days_are_contiguous_and_end_at_the_cut_off(tables: Tables, window_days: int, holdout_days: int) -> None:
+def test_days_with_rows_are_read_up_to_the_cut_off(tables: Tables, window_days: int, holdout_days: int) -> None:
     window = plan_window(DS, window_days=window_days, holdout_days=holdout_days, tables=tables)
-    assert list(window.days) == day_range(window.first, window.last)
+    reach = day_range(add_days(window.last, 1 - window_days), window.last)
+    assert list(window.days) == [day for day in reach if any(day in days for days, _ in tables.values())]
     assert window.last == add_days(DS, -holdout_days)
     assert window.label_day == add_days(window.last, 1)
     assert window.label_day not in window.days
     if holdout_days:
         assert window.label_day == DS
         assert all(day < DS for day in window.days)
-    begins = min(days[0] for days, _ in tables.values() if days)
-    assert window.first == max(begins, add_days(window.last, 1 - window_days))
     assert 1 <= len(window.days) <= window_days
 
 
@@ -100,3 +99,14 @@ def test_a_required_table_without_a_day_is_named() -> None:
 def test_no_day_before_the_cut_off_is_an_error(days: list[str], found: str) -> None:
     with pytest.raises(InputError, match=rf"logs of 2026-03-09 or before, found .*{found} \[--ds {DS}\]"):
         plan_window(DS, window_days=28, holdout_days=1, tables={"live": (days, True)})
+
+
+def test_days_between_an_old_history_and_the_log_are_left_out() -> None:
+    tables: Tables = {"history": (["2026-03-01"], False), "log": (day_range("2026-03-07", DS), True)}
+    window = plan_window(DS, window_days=28, holdout_days=1, tables=tables)
+    assert window.days == ("2026-03-01", "2026-03-07", "2026-03-08", "2026-03-09")
+
+
+def test_a_window_without_any_row_is_refused() -> None:
+    with pytest.raises(InputError, match="no day with any"):
+        plan_window(DS, window_days=3, holdout_days=1, tables={"history": (["2026-03-01"], False)})

@@ -393,8 +393,27 @@ def test_the_release_before_a_day_is_of_an_earlier_day(tmp_path: Path) -> None:
     stage(tmp_path, "2026-03-01")
     second = stage(tmp_path, "2026-03-01", seed=1)
     stage(tmp_path, "2026-03-02")
-    assert releases.latest_before(tmp_path, "2026-03-02") == second
-    assert releases.latest_before(tmp_path, "2026-03-01") is None
+    assert releases.served_before(tmp_path, "2026-03-02") == second
+    assert releases.served_before(tmp_path, "2026-03-01") is None
+
+
+def test_what_a_rollback_went_back_behind_is_no_days_parent_until_it_is_named_again(tmp_path: Path) -> None:
+    ids = [publish(tmp_path, ds) for ds in ("2026-03-01", "2026-03-02", "2026-03-03")]
+    assert releases.withdrawn(tmp_path) == set()
+    releases.rollback(tmp_path, ids[0], at=AT)
+    assert releases.withdrawn(tmp_path) == set(ids[1:])
+    assert releases.served_before(tmp_path, "2026-03-04") == ids[0]
+    releases.rollback(tmp_path, ids[2], at=AT)
+    assert releases.withdrawn(tmp_path) == {ids[1]}
+    assert releases.served_before(tmp_path, "2026-03-04") == ids[2]
+
+
+def test_a_damaged_pointer_is_restored_by_naming_a_release(tmp_path: Path) -> None:
+    release_id = publish(tmp_path)
+    (tmp_path / releases.CURRENT).write_text("{")
+    with pytest.raises(StoreError):
+        releases.rollback(tmp_path, None, at=AT)
+    assert releases.rollback(tmp_path, release_id, at=AT).release_id == release_id == current(tmp_path)
 
 
 def test_an_array_of_a_release_is_mapped_and_a_missing_one_named(tmp_path: Path) -> None:
