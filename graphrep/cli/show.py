@@ -92,7 +92,7 @@ def quality_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 def label_lines(labels: dict[str, dict[str, int]]) -> list[str]:
     """Who and what of the label day the graph does not hold: they are in no mean, or cannot be hit."""
     return [
-        f"{target}: {found['users_not_in_graph']:,} users not asked, they are new;"
+        f"{target}: {found['users_not_in_graph']:,} of the day's users are new to the graph and not asked;"
         f" {found['candidates_not_in_graph']:,} of what was met is new and counts as missed"
         for target, found in labels.items()
     ]
