@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphrep.errors import StoreError
+from graphrep.errors import StoreError, of_system
 
 STAGING = ".staging"
 
@@ -154,6 +154,4 @@ def storing(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise StoreError("a file", found="none", where=str(path)) from None
     except OSError as error:
-        fix = "check that the place exists, is writable and has room"
-        found = error.strerror or str(error) or type(error).__name__
-        raise StoreError("a place that can be read and written", found=found, where=str(path), fix=fix) from None
+        raise of_system(error, str(path)) from None

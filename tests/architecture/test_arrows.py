@@ -22,6 +22,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "contracts": (LEAVES, {"pyarrow", "pyspark"}),
     "config": (LEAVES | {"contracts"}, {"pydantic", "yaml"}),
     "schedule": (LEAVES, set()),
+    "__main__": ({"cli"}, set()),
     "logs": (LEAVES | {"contracts", "config"}, {"pyspark"}),
     "edges": (LEAVES | {"contracts", "config"}, {"pyspark"}),
     "graph": (LEAVES | {"contracts"}, {"numpy", "scipy", "torch", "torch_geometric", "pyspark"}),

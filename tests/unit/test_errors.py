@@ -39,3 +39,10 @@ def test_parts_that_are_not_known_are_left_out() -> None:
 @pytest.mark.parametrize("kind", list(EXIT_CODES))
 def test_a_message_is_one_line_whatever_is_put_in(kind: type[errors.GraphrepError]) -> None:
     assert str(kind("a\nb", found="c\r\n\td", where="e\n", fix="\nf")) == "expected a b, found c d [e ]; f"
+
+
+def test_what_the_system_refused_is_one_line_that_names_the_place() -> None:
+    error = errors.of_system(PermissionError(13, "Permission denied", "/data/wh"))
+    assert error.exit_code == 1
+    assert "found Permission denied [/data/wh]" in str(error)
+    assert "[elsewhere]" in str(errors.of_system(OSError("odd"), "elsewhere"))
