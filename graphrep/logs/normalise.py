@@ -82,6 +82,8 @@ def _source(column: str, name: str, table: LogTable, found: list[str], where: st
             raise InputError(f"a source for {column}", found=f"columns {found}", where=where, fix=fix)
         return None
     if source.column is not None and source.column not in found:
+        if table.format == "jsonl" and column not in REQUIRED:
+            return None  # a key that no line of a day has is how JSON says null
         raise InputError(f"the column {source.column!r}", found=f"columns {found}", where=where)
     return source
 

@@ -154,6 +154,15 @@ def test_a_mapping_that_does_not_fit_is_refused_by_name(spark: Any, columns: dic
         normalise(spark.createDataFrame([], schema), "live", log_table(**columns), "_bad")
 
 
+def test_an_optional_key_that_no_json_line_has_is_null_and_a_required_one_is_refused(spark: Any) -> None:
+    plain = one_column(spark, [1], T.LongType(), "ts", PLAIN)
+    table = log_table(value="coins").model_copy(update={"format": "jsonl"})
+    assert normalise(plain, "t", table, "_bad").collect()[0].value is None
+    table = log_table(user_id="who").model_copy(update={"format": "jsonl"})
+    with pytest.raises(InputError, match="the column 'who'"):
+        normalise(plain, "t", table, "_bad")
+
+
 @pytest.mark.parametrize("missing", ["ts", "user_id", "action", "domain"])
 def test_a_required_column_without_a_source_says_where_to_map_it(spark: Any, missing: str) -> None:
     schema = ", ".join(f"{name} string" for name in ("ts", "user_id", "action", "domain") if name != missing)
