@@ -15,7 +15,7 @@ demo: tools .venv/.demo ## sample logs, three days, a lookup and a table of qual
 	@$(BIN)/graphrep demo --out demo
 
 test: tools .venv/.test lint types ## everything that CI runs
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest --durations 10
 	$(BIN)/coverage report | tail -n 1
 
 lint: .venv/.test ## ruff

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shlex
@@ -23,11 +22,6 @@ STUB = """#!/bin/sh
 { printf '%s' "${0##*/}"; printf '\\t%s' "$@"; printf '\\n'; } >> "$STUB_CALLS"
 case "$*" in *"$STUB_FAILS"*) exit "$STUB_CODE";; esac
 """
-
-needs_airflow = pytest.mark.skipif(
-    importlib.util.find_spec("airflow") is None, reason="apache-airflow is not installed (extra: airflow)"
-)
-
 
 # ---- commands, without Airflow -------------------------------------------------------------------
 
@@ -137,13 +131,11 @@ def dag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return facts
 
 
-@needs_airflow
 def test_tasks_are_the_stages_in_a_chain(dag: dict[str, Any]) -> None:
     assert [task["id"] for task in dag["tasks"]] == list(vocab.STAGES)
     assert [task["downstream"] for task in dag["tasks"]] == [[stage] for stage in vocab.STAGES[1:]] + [[]]
 
 
-@needs_airflow
 def test_every_task_has_an_owner_retries_with_growing_waits_and_a_time_limit(dag: dict[str, Any]) -> None:
     for task in dag["tasks"]:
         assert task["owner"] == "graphrep", task["id"]
@@ -153,7 +145,6 @@ def test_every_task_has_an_owner_retries_with_growing_waits_and_a_time_limit(dag
         assert 0 < task["timeout_s"] <= 24 * 3600, task["id"]
 
 
-@needs_airflow
 def test_one_run_a_day_at_two_utc_without_catching_up(dag: dict[str, Any]) -> None:
     assert dag["timetable"] == ["CronDataIntervalTimetable", "0 2 * * *", "UTC"]
     assert dag["catchup"] is False
@@ -161,13 +152,11 @@ def test_one_run_a_day_at_two_utc_without_catching_up(dag: dict[str, Any]) -> No
     assert "graphrep" in dag["tags"]
 
 
-@needs_airflow
 def test_only_publishing_updates_the_release_asset(dag: dict[str, Any]) -> None:
     outlets = {task["id"]: task["outlets"] for task in dag["tasks"] if task["outlets"]}
     assert outlets == {vocab.PUBLISH: ["graphrep/release"]}
 
 
-@needs_airflow
 def test_commands_are_those_of_the_schedule(dag: dict[str, Any]) -> None:
     settings = settings_from({}, REPOSITORY)
     assert {task["id"]: task["command"] for task in dag["tasks"]} == {
@@ -177,7 +166,6 @@ def test_commands_are_those_of_the_schedule(dag: dict[str, Any]) -> None:
         assert shlex.split(task["command"])[-2:] == ["--ds", "{{ data_interval_start | ds }}"]
 
 
-@needs_airflow
 def test_parsing_is_quick_and_loads_no_room(dag: dict[str, Any]) -> None:
     assert dag["seconds"] < 2
     loaded = set(dag["modules"])
@@ -223,7 +211,6 @@ def stages_called(run: dict[str, Any]) -> list[str]:
     return [Path(call[1]).name.removesuffix("_job.py") for call in run["calls"]]
 
 
-@needs_airflow
 def test_a_good_day_runs_every_stage_once_and_updates_the_asset(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["passes"]
     assert run["state"] == "success"
@@ -231,13 +218,11 @@ def test_a_good_day_runs_every_stage_once_and_updates_the_asset(runs: dict[str, 
     assert run["asset_events"] == 1
 
 
-@needs_airflow
 def test_a_run_is_keyed_by_the_start_of_its_interval(runs: dict[str, dict[str, Any]]) -> None:
     assert PASSES["logical_date"].startswith("2026-03-05")
     assert [call[-2:] for call in runs["passes"]["calls"]] == [["--ds", "2026-03-04"]] * len(vocab.STAGES)
 
 
-@needs_airflow
 def test_bad_input_fails_at_once(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["bad input"]
     assert run["state"] == "failed"
@@ -245,7 +230,6 @@ def test_bad_input_fails_at_once(runs: dict[str, dict[str, Any]]) -> None:
     assert stages_called(run) == [vocab.LOGS]
 
 
-@needs_airflow
 def test_a_refused_day_fails_at_once_and_publishes_nothing(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["refused"]
     assert run["state"] == "failed"
@@ -255,7 +239,6 @@ def test_a_refused_day_fails_at_once_and_publishes_nothing(runs: dict[str, dict[
     assert run["asset_events"] == 0
 
 
-@needs_airflow
 def test_any_other_failure_is_tried_three_times(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["broken"]
     assert run["state"] == "failed"
