@@ -55,4 +55,5 @@ def of_system(error: OSError, where: str = "") -> StoreError:
     """What the operating system refused, in one line that names the place."""
     fix = "check that the place exists, is readable and writable and has room"
     found = error.strerror or str(error) or type(error).__name__
-    return StoreError("a place that can be read and written", found=found, where=where or str(error.filename or ""), fix=fix)
+    place = where or str(error.filename or "")
+    return StoreError("a place that can be read and written", found=found, where=place, fix=fix)
