@@ -16,7 +16,7 @@ demo: tools .venv/.demo ## sample logs, three days, a lookup and a table of qual
 
 test: tools .venv/.test lint types ## everything that CI runs
 	$(BIN)/coverage run -m pytest --durations 10
-	$(BIN)/coverage report | tail -n 1
+	@echo "$$($(BIN)/coverage report --format=total) % of graphrep/ covered, branches too"
 
 lint: .venv/.test ## ruff
 	$(BIN)/ruff check .
