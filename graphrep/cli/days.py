@@ -46,6 +46,8 @@ def _summary(records: dict[str, dict[str, Any]]) -> list[str]:
     if found := records.get(vocab.LOGS):
         counts = ", ".join(f"{found[name]:,} {name}" for name in ("events", "duplicates", "quarantined"))
         lines.append(f"logs      {found['rows_in']:,} rows: {counts}")
+        if found["undated"]:
+            lines.append(f"          {found['undated']:,} rows of no day: their time cannot be read")
     if found := records.get(vocab.GRAPH):
         nodes = ", ".join(f"{count:,} {name}" for name, count in found["nodes"].items())
         lines.append(f"graph     {found['window'][0]} to {found['window'][1]}: {nodes}")

@@ -1,4 +1,4 @@
-"""Options that more than one command takes, and the clock: the only place that asks for the time."""
+"""Options that more than one command takes, and the clock. Entry points ask for the time; nothing below them does."""
 
 from __future__ import annotations
 
