@@ -12,13 +12,23 @@ from graphrep.config.model import (
     Logs,
     LogTable,
     NodeSource,
-    Relation,
     Spark,
     Surface,
     Target,
     Unit,
 )
 from graphrep.config.read import load_config
+from graphrep.config.relations import (
+    GraphRelation,
+    Intensity,
+    ItemVectors,
+    Merge,
+    Relation,
+    Sessions,
+    Similarity,
+    Transition,
+    transition_name,
+)
 
 __all__ = [
     "ColumnSource",
@@ -26,13 +36,21 @@ __all__ = [
     "Embed",
     "Evaluate",
     "Gates",
+    "GraphRelation",
+    "Intensity",
+    "ItemVectors",
     "LogTable",
     "Logs",
+    "Merge",
     "NodeSource",
     "Relation",
+    "Sessions",
+    "Similarity",
     "Spark",
     "Surface",
     "Target",
+    "Transition",
     "Unit",
     "load_config",
+    "transition_name",
 ]

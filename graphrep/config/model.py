@@ -5,35 +5,41 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from graphrep.config.relations import (
+    GraphRelation,
+    Intensity,
+    ItemVectors,
+    Relation,
+    Sessions,
+    Similarity,
+    Transition,
+    edge_kinds,
+)
+from graphrep.config.strict import Name, Strict
 from graphrep.contracts import Event
 
 EndpointColumn = Literal["user_id", "item_id", "host_id", "room_id", "query"]
 Unit = Literal["us", "ms", "s", "min", "iso"]
-Strength = Literal["unit", "duration_percentile", "value_percentile"]
 
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=60)]
-"""Of a table, surface, node type, relation or target: it becomes part of file names."""
 UNITS: dict[str, tuple[Unit, ...]] = {
     Event.TS: ("us", "ms", "s", "min", "iso"),
     Event.DURATION: ("us", "ms", "s", "min"),
 }
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
 class ColumnSource(Strict):
-    """Where one contract column comes from: a source column (in some unit, values renamed) or a constant."""
+    """Where one contract column comes from: a source column (in some unit or zone, values renamed) or a constant."""
 
     column: str | None = None
     value: str | None = None
     unit: Unit | None = None
+    zone: str | None = None
     map: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -47,6 +53,10 @@ def _check_source(name: str, source: ColumnSource) -> None:
     """Refuse what would be ignored: a unit where there is none, renamed values of a number, a constant id."""
     if source.unit is not None and source.unit not in UNITS.get(name, ()):
         raise ValueError(f"columns.{name}: expected a unit of {list(UNITS.get(name, ()))}, found {source.unit!r}")
+    if source.zone is not None and name != Event.TS:
+        raise ValueError(f"columns.{name}: expected no zone, found {source.zone!r}; only ts has one")
+    if source.zone is not None and source.zone not in available_timezones():
+        raise ValueError(f"columns.{name}: expected a time zone such as Asia/Shanghai, found {source.zone!r}")
     if source.map and name in (Event.TS, Event.DURATION, Event.VALUE, Event.EVENT_ID):
         raise ValueError(f"columns.{name}: expected no map, found one; only words can be renamed")
     if source.value is not None and name in (Event.EVENT_ID, Event.TS):
@@ -60,6 +70,7 @@ class LogTable(Strict):
     format: Literal["parquet", "csv", "jsonl"]
     partitioned: bool
     required: bool
+    marker: str | None
     columns: dict[str, ColumnSource]
 
     @field_validator("columns", mode="before")
@@ -89,6 +100,8 @@ class LogTable(Strict):
 class Logs(Strict):
     root: Path = Field(strict=False)
     max_quarantine_share: float = Field(ge=0, le=1)
+    lateness_days: int = Field(ge=0)
+    max_key_bytes: int = Field(ge=1)
     table_defaults: dict[str, Any]
     tables: dict[Name, LogTable] = Field(min_length=1)
 
@@ -103,21 +116,6 @@ class NodeSource(Strict):
 
     column: EndpointColumn
     item_type: str | None = None
-
-
-class Relation(Strict):
-    domain: str
-    actions: tuple[str, ...] = Field(min_length=1)
-    src: str = Field(alias="from")
-    dst: str = Field(alias="to")
-    sign: Literal[-1, 1]
-    strength: Strength
-    prior_support: float = Field(ge=0)
-    half_life_days: float = Field(gt=0)
-    window_days: int = Field(ge=1)
-    cap: float = Field(gt=0)
-    weight: float = Field(gt=0)
-    in_graph: bool
 
 
 class Spark(Strict):
@@ -179,6 +177,14 @@ class Config(Strict):
     nodes: dict[Name, NodeSource] = Field(min_length=1)
     relation_defaults: dict[str, Any]
     relations: dict[Name, Relation] = Field(min_length=1)
+    sessions: Sessions
+    intensity: Intensity
+    transition_defaults: dict[str, Any]
+    transitions: dict[Name, Transition]
+    item_vectors: dict[Name, ItemVectors]
+    similarity_defaults: dict[str, Any]
+    similarities: dict[Name, Similarity]
+    weekly_beyond_days: int = Field(ge=7)
     spark: Spark
     embed: Embed
     evaluate: Evaluate
@@ -197,13 +203,44 @@ class Config(Strict):
             _require([relation.domain], self.surfaces, f"{where}.domain", "a surface under surfaces:")
             actions = self.surfaces[relation.domain].actions
             _require(relation.actions, actions, f"{where}.actions", f"an action of surfaces.{relation.domain}")
+            _require(
+                relation.confirmed_by, actions, f"{where}.confirmed_by", f"an action of surfaces.{relation.domain}"
+            )
             _require([relation.src], self.nodes, f"{where}.from", "a node type under nodes:")
             _require([relation.dst], self.nodes, f"{where}.to", "a node type under nodes:")
+        return self
+
+    @model_validator(mode="after")
+    def _derived_edges_are_declared(self) -> Self:
+        for name, transition in self.transitions.items():
+            where = f"transitions.{name}.relations"
+            liked = {n: r for n, r in self.relations.items() if r.sign > 0}
+            _require(transition.relations, liked, where, "a relation of sign 1 under relations:")
+            starts = {self.relations[relation].src for relation in transition.relations}
+            if len(starts) > 1:
+                raise ValueError(f"{where}: expected relations from one node type, found {sorted(starts)}")
+        _require(self.item_vectors, self.nodes, "item_vectors", "a node type under nodes:")
+        for name, alike in self.similarities.items():
+            _require([alike.src, alike.dst], self.item_vectors, f"similarities.{name}", "a table under item_vectors:")
+        declared = [n for n, r in self.relations.items() if not r.in_graph] + list(self.graph_relations)
+        count = (
+            len(self.relations) + len(self.similarities) + sum(self._ends(t) ** 2 for t in self.transitions.values())
+        )
+        if len(set(declared)) < count:
+            raise ValueError("relations, transitions and similarities: expected a name each, found one twice")
+        return self
+
+    def _ends(self, transition: Transition) -> int:
+        return len({self.relations[relation].dst for relation in transition.relations})
+
+    @model_validator(mode="after")
+    def _targets_are_declared(self) -> Self:
+        joined = {name for name, relation in self.relations.items() if relation.in_graph}
         for name, target in self.evaluate.targets.items():
             where = f"evaluate.targets.{name}"
             named = [*target.relations, *target.history]
             _require(named, self.relations, where, "a relation under relations:")
-            _require(target.history, self.graph_relations, f"{where}.history", "a relation with in_graph")
+            _require(target.history, joined, f"{where}.history", "a relation with in_graph")
             for relation_name in named:
                 relation = self.relations[relation_name]
                 if (relation.src, relation.dst) != (target.src, target.dst):
@@ -215,13 +252,18 @@ class Config(Strict):
 
     @property
     def window_days(self) -> int:
-        """Days of events that the graph reaches back: the longest window of any relation."""
-        return max(relation.window_days for relation in self.relations.values())
+        """Days of events that the graph reaches back: the longest window of any kind of edge."""
+        return max(merge.window_days for merge in [*self.relations.values(), *self.transitions.values()])
 
     @property
-    def graph_relations(self) -> dict[str, Relation]:
-        """The relations whose edges enter the graph; the others are labels only."""
-        return {name: relation for name, relation in self.relations.items() if relation.in_graph}
+    def reach_days(self) -> int:
+        """Days before the window whose events a transition of the window's first day may begin at."""
+        return max((transition.reach_days for transition in self.transitions.values()), default=0)
+
+    @property
+    def graph_relations(self) -> dict[str, GraphRelation]:
+        """Every kind of edge that enters the graph, by the name under which it is stored."""
+        return edge_kinds(self.relations, self.transitions, self.similarities)
 
     def fingerprint(self, *sections: str) -> str:
         """Sha256 of the named sections, but for where logs lie: what must be equal for two results to be comparable."""

@@ -24,7 +24,7 @@ def load_config(path: Path, *, logs: Path | None = None, warehouse: Path | None 
         ConfigError: naming the file and the path of the first wrong key.
     """
     tree = _read_tree(path, seen=())
-    for name in ("table", "relation"):
+    for name in ("table", "relation", "transition", "similarity"):
         _spread_defaults(tree, name)
     try:
         config = Config.model_validate(_tuples(tree))
@@ -75,14 +75,17 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+PLURALS = {"similarity": "similarities"}
+
+
 def _spread_defaults(tree: dict[str, Any], name: str) -> None:
     """Fill each ``tables.X`` from ``table_defaults`` (and relations likewise), so that no default stands twice."""
     home = tree.get("logs") if name == "table" else tree
     if not isinstance(home, dict) or not isinstance(home.get(f"{name}_defaults"), dict):
         return
-    entries = home.get(f"{name}s")
+    entries = home.get(plural := PLURALS.get(name, f"{name}s"))
     if isinstance(entries, dict):
-        home[f"{name}s"] = {
+        home[plural] = {
             key: _merge(home[f"{name}_defaults"], entry) if isinstance(entry, dict) else entry
             for key, entry in entries.items()
         }

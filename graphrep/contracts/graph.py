@@ -65,6 +65,60 @@ NODE_DAY = Contract(
 )
 
 
+class Exclusion:
+    """Column names of ``exclusion_v1``."""
+
+    DS = "ds"
+    KEY = "user_id"
+    REASON = "reason"
+    EVENTS = "events"
+    ACTIVE_HOURS = "active_hours"
+    DISTINCT = "distinct_items"
+
+
+EXCLUSION = Contract(
+    name="exclusion_v1",
+    grain=(Exclusion.DS, Exclusion.KEY),
+    owner="data engineering",
+    meaning="a user whose day was no person's: his events of it make no edges",
+    columns=(
+        Column(Exclusion.DS, "string", "data day", "YYYY-MM-DD, UTC"),
+        Column(Exclusion.KEY, "string", "who"),
+        Column(Exclusion.REASON, "string", "first limit of `intensity` that he is above"),
+        Column(Exclusion.EVENTS, "int64", "events of the day"),
+        Column(Exclusion.ACTIVE_HOURS, "int64", "different hours with an event"),
+        Column(Exclusion.DISTINCT, "int64", "different items and hosts"),
+    ),
+)
+
+
+class Tail:
+    """Column names of ``tail_v1``."""
+
+    DS = "ds"
+    TRANSITION = "transition"
+    USER = "user_key"
+    TS = "ts"
+    TYPE = "node_type"
+    KEY = "key"
+
+
+TAIL = Contract(
+    name="tail_v1",
+    grain=(),
+    owner="data engineering",
+    meaning="the last events of each user's path, which the next day's first events follow on",
+    columns=(
+        Column(Tail.DS, "string", "data day at whose end it is taken", "YYYY-MM-DD, UTC"),
+        Column(Tail.TRANSITION, "string", "transition of the configuration"),
+        Column(Tail.USER, "string", "whose path"),
+        Column(Tail.TS, "int64", "when it happened", "ms since 1970-01-01 UTC"),
+        Column(Tail.TYPE, "string", "node type of key"),
+        Column(Tail.KEY, "string", "what he met"),
+    ),
+)
+
+
 class Node:
     """Column names of ``node_v1``."""
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from graphrep.config import Relation
+from graphrep.config import Merge
 from graphrep.contracts import Edge, NodeDay
 
 BILLIONTHS = 1_000_000_000
 
 
-def window_edges(daily: DataFrame, relations: Mapping[str, Relation], last_ds: str) -> DataFrame:
+def window_edges(daily: DataFrame, relations: Mapping[str, Merge], last_ds: str) -> DataFrame:
     """Sum daily edges into one edge per relation and pair.
 
     Args:
@@ -50,6 +50,6 @@ def window_nodes(daily: DataFrame) -> DataFrame:
     )
 
 
-def _by_relation(relations: Mapping[str, Relation], field: str) -> Column:
+def _by_relation(relations: Mapping[str, Merge], field: str) -> Column:
     pairs = [F.lit(value) for name, r in relations.items() for value in (name, float(getattr(r, field)))]
     return F.create_map(*pairs)[F.col(Edge.RELATION)]

@@ -72,7 +72,7 @@ def _fit(run: Run, ds: str, day: DayGraph, parent: str | None) -> dict[str, Any]
         previous=previous,
         markov_time=config.markov_time,
         lazy=config.lazy,
-        relation_weights={name: r.weight for name, r in run.config.graph_relations.items()},
+        relation_weights={kind.label: kind.weight for kind in run.config.graph_relations.values()},
     )
     tables.write_arrays(tables.partition(run.warehouse, tables.VECTORS, ds), {t: emb[t] for t in emb.types})
     aligned = emb.alignment

@@ -79,7 +79,8 @@ def _build(run: Run, ds: str, window: DayWindow, step: Any) -> dict[str, Any]:
     from graphrep.graph import build
     from graphrep.store.spark import read_frames, write_frame
 
-    spark, warehouse, relations = run.spark, run.warehouse, run.config.graph_relations
+    spark, warehouse = run.spark, run.warehouse
+    relations = {name: kind.merge for name, kind in run.config.graph_relations.items() if kind.merge is not None}
     daily = read_frames(spark, [tables.partition(warehouse, tables.EDGES, d) for d in window.days], EDGE)
     days = read_frames(spark, [tables.partition(warehouse, tables.NODE_DAYS, d) for d in window.days], NODE_DAY)
     edges = window_edges(daily, relations, window.last).persist()

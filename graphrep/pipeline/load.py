@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphrep import vocab
-from graphrep.config import Relation
+from graphrep.config import GraphRelation
 from graphrep.contracts import Adjacency, Edge, NodeActivity
 from graphrep.errors import StoreError
 from graphrep.graph.hetero import EdgeList, HeteroGraph
@@ -52,7 +52,7 @@ def load_graph(run: Run, ds: str) -> DayGraph:
     """Read what stage ``graph`` wrote for a day. Disliked relations get negative weights."""
     nodes = _load_nodes(run, ds)
     edges = {
-        (relation.src, name, relation.dst): _load_edges(run, ds, name, relation, nodes)
+        (relation.src, relation.label, relation.dst): _load_edges(run, ds, name, relation, nodes)
         for name, relation in run.config.graph_relations.items()
     }
     counts = {node_type: len(found.keys) for node_type, found in nodes.items()}
@@ -73,7 +73,7 @@ def _load_nodes(run: Run, ds: str) -> dict[str, Nodes]:
     return found
 
 
-def _load_edges(run: Run, ds: str, name: str, relation: Relation, nodes: Mapping[str, Nodes]) -> EdgeList:
+def _load_edges(run: Run, ds: str, name: str, relation: GraphRelation, nodes: Mapping[str, Nodes]) -> EdgeList:
     built = runlog.read_stage(run.warehouse, ds, vocab.GRAPH) or {"edges": {}}
     expected = built["edges"].get(name, 0)
     if not expected:

@@ -40,7 +40,7 @@ def day(tmp_path_factory: pytest.TempPathFactory, spark: object) -> tuple[Run, s
 
 def cold_recall(run: Run, ds: str, day: DayGraph, graph: HeteroGraph) -> dict[str, float]:
     """Recall@20 of live hosts for users without live history, by model."""
-    weights = {name: r.weight for name, r in run.config.graph_relations.items()}
+    weights = {kind.label: kind.weight for kind in run.config.graph_relations.values()}
     emb = fit(graph, dim=64, seed=0, relation_weights=weights)
     target = run.config.evaluate.targets["live_host"]
     question, _ = ask(run, day, ds, "live_host", target)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +18,8 @@ from graphrep.contracts.spark import spark_schema
 from graphrep.edges import daily_edges, daily_nodes
 
 DS = "2026-03-01"
+BASE = yaml.safe_load((Path(__file__).parents[2] / "configs" / "base.yaml").read_text(encoding="utf-8"))
+DEFAULTS = {**BASE["relation_defaults"], "confirmed_by": ()}
 NODES = {
     "user": NodeSource(column="user_id"),
     "host": NodeSource(column="host_id"),
@@ -27,6 +31,7 @@ NODES = {
 def relation(strength: str, dst: str, *actions: str, domain: str = "live", sign: int = 1, prior: float = 4) -> Relation:
     return Relation.model_validate(
         {
+            **DEFAULTS,
             "domain": domain,
             "actions": actions,
             "from": "user",
@@ -34,11 +39,6 @@ def relation(strength: str, dst: str, *actions: str, domain: str = "live", sign:
             "sign": sign,
             "strength": strength,
             "prior_support": prior,
-            "half_life_days": 14.0,
-            "window_days": 28,
-            "cap": 10.0,
-            "weight": 1.0,
-            "in_graph": True,
         }
     )
 

@@ -24,6 +24,7 @@ TABLE = LogTable(
     format="jsonl",
     partitioned=True,
     required=True,
+    marker=None,
     columns={"item_id": "item", "item_type": "kind", "duration": ColumnSource(column="spent", unit="s")},
 )
 COLUMNS = ("event_id", "ts", "user_id", "domain", "action", "item", "kind", "host_id", "spent", "value", "bad")

@@ -23,7 +23,7 @@ PLAIN = {"user_id": "u", "action": "watch", "domain": "live", "host_id": "h"}
 
 def log_table(**columns: Any) -> LogTable:
     sources = {n: c if isinstance(c, str) else ColumnSource(**c) for n, c in columns.items()}
-    return LogTable(path="t", format="parquet", partitioned=True, required=True, columns=sources)
+    return LogTable(path="t", format="parquet", partitioned=True, required=True, marker=None, columns=sources)
 
 
 def one_column(spark: Any, values: Iterable[Any], kind: T.DataType, name: str, extra: dict[str, Any]) -> Any:

@@ -189,7 +189,7 @@ def test_the_window_kept_day_by_day_equals_one_rebuilt_from_all_the_events(spark
         ).select(*EDGE.names)
         for ds in DAYS[:3]
     ]
-    window = window_edges(rebuilt[0].union(rebuilt[1]).union(rebuilt[2]), config.graph_relations, DAYS[2]).collect()
+    window = window_edges(rebuilt[0].union(rebuilt[1]).union(rebuilt[2]), config.relations, DAYS[2]).collect()
     day = load_graph(run, SECOND)
     kept = {}
     for (src_type, name, dst_type), edges in day.graph.edges.items():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import random
 from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +19,8 @@ from graphrep.contracts.spark import spark_schema
 from graphrep.edges import window_edges, window_nodes
 
 LAST = "2026-03-10"
+BASE = yaml.safe_load((Path(__file__).parents[2] / "configs" / "base.yaml").read_text(encoding="utf-8"))
+DEFAULTS = {**BASE["relation_defaults"], "confirmed_by": ()}
 SETTINGS: dict[str, dict[str, Any]] = {
     "short": {"half_life_days": 1.0, "window_days": 2, "cap": 100.0, "sign": 1},
     "long": {"half_life_days": 3.5, "window_days": 6, "cap": 2.0, "sign": 1},
@@ -25,14 +29,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
 RELATIONS = {
     name: Relation.model_validate(
         {
+            **DEFAULTS,
             "domain": "live",
             "actions": ("watch",),
             "from": "user",
             "to": "host",
-            "strength": "unit",
-            "prior_support": 4.0,
-            "weight": 1.0,
-            "in_graph": True,
             **given,
         }
     )

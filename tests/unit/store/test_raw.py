@@ -16,7 +16,7 @@ DAY = "2026-03-01"
 
 
 def table(*, partitioned: bool = True, required: bool = True, kind: Literal["parquet", "csv"] = "parquet") -> LogTable:
-    return LogTable(path="live", format=kind, partitioned=partitioned, required=required, columns={})
+    return LogTable(path="live", format=kind, partitioned=partitioned, required=required, marker=None, columns={})
 
 
 def deliver(root: Path, day: str = DAY, name: str = "part-0.parquet") -> Path:
