@@ -16,6 +16,10 @@ HOST: Final = "host"
 VIDEO: Final = "video"
 PRODUCT: Final = "product"
 
+# What is made of one day's deliveries, for the runs of many days.
+TRANSITIONS: Final = "transitions"
+WEEK: Final = "week"
+
 # Stages of a run, in order.
 LOGS: Final = "logs"
 EDGES: Final = "edges"
@@ -24,6 +28,7 @@ EMBED: Final = "embed"
 EVALUATE: Final = "evaluate"
 PUBLISH: Final = "publish"
 STAGES: Final = (LOGS, EDGES, GRAPH, EMBED, EVALUATE, PUBLISH)
+DAY_TABLES: Final = (LOGS, EDGES, TRANSITIONS, WEEK)
 
 DAY_MS: Final = 86_400_000
 """Milliseconds of a day; data days are UTC, which has no others."""

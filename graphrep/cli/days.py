@@ -9,9 +9,14 @@ import typer
 
 from graphrep import vocab
 from graphrep.cli.options import LOCAL, AsJson, Config, Ds, Logs, Warehouse, now
+from graphrep.cli.read import _warehouse
 from graphrep.cli.show import Bars, demo_lines, label_lines, print_json, print_lines, quality_lines
+from graphrep.cli.summary import summary_lines
+from graphrep.errors import InputError
 
 app = typer.Typer()
+graph_app = typer.Typer()
+app.add_typer(graph_app, name=vocab.GRAPH)
 
 
 def _open_run(config: Path, logs: Path | None, warehouse: Path | None) -> Any:
@@ -70,24 +75,66 @@ def _stage_command(stage: str, doc: str) -> None:
     def command(
         config: Config, ds: Ds, logs: Logs = None, warehouse: Warehouse = None, as_json: AsJson = False
     ) -> None:
-        from graphrep.pipeline.run import run_stage
+        _run_stage(stage, config, ds, logs, warehouse, as_json)
 
-        record = run_stage(_open_run(config, logs, warehouse), stage, ds, at=now())
-        if as_json:
-            print_json(record)
-        else:
-            print_lines(_summary({stage: record}) or [f"{stage} {ds}: done"])
+
+def _run_stage(stage: str, config: Path, ds: str, logs: Path | None, warehouse: Path | None, as_json: bool) -> None:
+    from graphrep.pipeline.run import run_stage
+
+    record = run_stage(_open_run(config, logs, warehouse), stage, ds, at=now())
+    if as_json:
+        print_json(record)
+    else:
+        print_lines(_summary({stage: record}) or [f"{stage} {ds}: done"])
 
 
 for _stage, _doc in {
     vocab.LOGS: "Check the raw rows of one day: events, quarantine, counts.",
     vocab.EDGES: "Sum the events of one day into typed edges and nodes.",
-    vocab.GRAPH: "Merge the window's days: stable ids, adjacency, active nodes.",
     vocab.EMBED: "Fit vectors and turn them onto the release before.",
     vocab.EVALUATE: "Compare with baselines on the label day, and judge the day.",
     vocab.PUBLISH: "Write the release and move the pointer to it.",
 }.items():
     _stage_command(_stage, _doc)
+
+
+@graph_app.callback(
+    invoke_without_command=True,
+    epilog="Examples: graphrep graph --config configs/local.yaml --ds 2026-03-14;"
+    " graphrep graph summary --ds 2026-03-14 --warehouse demo/warehouse",
+)
+def graph(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML file of settings.")] = None,
+    ds: Annotated[str | None, typer.Option("--ds", help="Data day, YYYY-MM-DD.")] = None,
+    logs: Logs = None,
+    warehouse: Warehouse = None,
+    as_json: AsJson = False,
+) -> None:
+    """Merge the window's days: stable ids, adjacency, active nodes. Or print what came of it: summary."""
+    given = {"--config": config, "--ds": ds, "--logs": logs, "--warehouse": warehouse, "--json": as_json or None}
+    named = [option for option, value in given.items() if value is not None]
+    if (command := context.invoked_subcommand) is not None:
+        if named:
+            found = f"{', '.join(named)} before it"
+            raise InputError(f"options after {command}", found=found, where=f"graphrep graph {command}")
+    elif config is None or ds is None:
+        fix = "see graphrep graph --help"
+        raise InputError("--config and --ds", found=", ".join(named) or "neither", where="graphrep graph", fix=fix)
+    else:
+        _run_stage(vocab.GRAPH, config, ds, logs, warehouse, as_json)
+
+
+@graph_app.command(epilog="Example: graphrep graph summary --ds 2026-03-14 --warehouse demo/warehouse")
+def summary(ds: Ds, config: Config = LOCAL, warehouse: Warehouse = None, as_json: AsJson = False) -> None:
+    """What a day's graph is made of: rows by outcome, nodes, edges, degrees, surfaces, bytes."""
+    from graphrep.pipeline.summary import read_summary
+
+    found = read_summary(_warehouse(config, warehouse), ds)
+    if as_json:
+        print_json({vocab.DS: ds, **found})
+    else:
+        print_lines(summary_lines(ds, found))
 
 
 @app.command(epilog="Example: graphrep demo --out demo")

@@ -33,7 +33,7 @@ def sample_logs(
 
 @app.command(name="import", epilog="Example: graphrep import kuairand data/KuaiRand-Pure logs-kuairand")
 def import_command(
-    name: Annotated[str, typer.Argument(help="kuairand or retailrocket.")],
+    name: Annotated[str, typer.Argument(help="kuairand, twitch-golive, retailrocket or amazon-cdsr.")],
     src: Annotated[Path, typer.Argument(help="Folder of the public files.")],
     out: Annotated[Path, typer.Argument(help="New directory for the raw logs.")],
     as_json: AsJson = False,

@@ -14,6 +14,7 @@ from graphrep.config.relations import (
     GraphRelation,
     Intensity,
     ItemVectors,
+    Merge,
     Relation,
     Sessions,
     Similarity,
@@ -264,6 +265,11 @@ class Config(Strict):
     def graph_relations(self) -> dict[str, GraphRelation]:
         """Every kind of edge that enters the graph, by the name under which it is stored."""
         return edge_kinds(self.relations, self.transitions, self.similarities)
+
+    @property
+    def merges(self) -> dict[str, Merge]:
+        """How the days of each kind of edge that has days become its window."""
+        return {name: kind.merge for name, kind in self.graph_relations.items() if kind.merge is not None}
 
     def fingerprint(self, *sections: str) -> str:
         """Sha256 of the named sections, but for where logs lie: what must be equal for two results to be comparable."""

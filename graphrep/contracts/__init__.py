@@ -1,10 +1,12 @@
 """Every table as data: columns, types, units, grain, checks. The only place where a column name is spelt."""
 
 from graphrep.contracts.embedding import EMBEDDING, Embedding
+from graphrep.contracts.erasure import ERASURE, Erasure, key_hash
 from graphrep.contracts.events import LOG_EVENT, QUARANTINE, Event, Quarantine
 from graphrep.contracts.graph import (
     ADJACENCY,
     EDGE,
+    EDGE_WEEK,
     EXCLUSION,
     NODE,
     NODE_ACTIVITY,
@@ -12,6 +14,7 @@ from graphrep.contracts.graph import (
     TAIL,
     Adjacency,
     Edge,
+    EdgeWeek,
     Exclusion,
     Node,
     NodeActivity,
@@ -27,10 +30,12 @@ CONTRACTS: dict[str, Contract] = {
         LOG_EVENT,
         QUARANTINE,
         EDGE,
+        EDGE_WEEK,
         EXCLUSION,
         NODE_DAY,
         TAIL,
         NODE,
+        ERASURE,
         NODE_ACTIVITY,
         ADJACENCY,
         EMBEDDING,
@@ -42,7 +47,9 @@ __all__ = [
     "ADJACENCY",
     "CONTRACTS",
     "EDGE",
+    "EDGE_WEEK",
     "EMBEDDING",
+    "ERASURE",
     "EXCLUSION",
     "LOG_EVENT",
     "NODE",
@@ -56,7 +63,9 @@ __all__ = [
     "Column",
     "Contract",
     "Edge",
+    "EdgeWeek",
     "Embedding",
+    "Erasure",
     "Event",
     "Exclusion",
     "Manifest",
@@ -66,4 +75,5 @@ __all__ = [
     "Quarantine",
     "Tail",
     "check_table",
+    "key_hash",
 ]

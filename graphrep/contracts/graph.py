@@ -40,6 +40,41 @@ EDGE = Contract(
 )
 
 
+class EdgeWeek:
+    """Column names of ``edge_week_v1``."""
+
+    DS = "ds"
+    RELATION = "relation"
+    SRC_TYPE = "src_type"
+    SRC_KEY = "src_key"
+    DST_TYPE = "dst_type"
+    DST_KEY = "dst_key"
+    SIGN = "sign"
+    WEIGHT = "weight"
+    COUNT = "count"
+    LAST_TS = "last_ts"
+
+
+EDGE_WEEK = Contract(
+    name="edge_week_v1",
+    grain=(EdgeWeek.DS, EdgeWeek.RELATION, EdgeWeek.SRC_KEY, EdgeWeek.DST_KEY),
+    owner="data engineering",
+    meaning="the daily edges of one calendar week, Monday to Sunday, summed once for windows that hold it whole",
+    columns=(
+        Column(EdgeWeek.DS, "string", "last day of the week", "YYYY-MM-DD, UTC"),
+        Column(EdgeWeek.RELATION, "string", "relation of the configuration"),
+        Column(EdgeWeek.SRC_TYPE, "string", "node type of src_key"),
+        Column(EdgeWeek.SRC_KEY, "string", "outside key"),
+        Column(EdgeWeek.DST_TYPE, "string", "node type of dst_key"),
+        Column(EdgeWeek.DST_KEY, "string", "outside key"),
+        Column(EdgeWeek.SIGN, "int32", "+1 liked, −1 disliked"),
+        Column(EdgeWeek.WEIGHT, "float64", "sum of daily weights, each decayed to the last day, > 0", "strength"),
+        Column(EdgeWeek.COUNT, "int64", "events behind it"),
+        Column(EdgeWeek.LAST_TS, "int64", "time of the last of them", "ms since 1970-01-01 UTC"),
+    ),
+)
+
+
 class NodeDay:
     """Column names of ``node_day_v1``."""
 
@@ -130,12 +165,12 @@ class Node:
 
 NODE = Contract(
     name="node_v1",
-    grain=(Node.TYPE, Node.KEY),
+    grain=(Node.TYPE, Node.INDEX),
     owner="data engineering",
     meaning="append-only dictionary: a key keeps its index for ever, an index is never given twice",
     columns=(
         Column(Node.TYPE, "string", "node type"),
-        Column(Node.KEY, "string", "outside key"),
+        Column(Node.KEY, "string", "outside key; null: erased, and the index with it for ever", nullable=True),
         Column(Node.INDEX, "int64", "dense number inside its type, from 0"),
         Column(Node.FIRST_DS, "string", "day of the run that met it first", "YYYY-MM-DD"),
     ),

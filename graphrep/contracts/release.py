@@ -42,7 +42,12 @@ RELEASE_MANIFEST = Contract(
         Column(Manifest.SEED, "int64", "seed of every random choice"),
         Column(Manifest.CONFIG_HASH, "string", "sha256 of the settings that shape the result"),
         Column(Manifest.CODE_VERSION, "string", "graphrep version"),
-        Column(Manifest.INPUTS, "string", "day → fingerprint of its events", "JSON object"),
+        Column(
+            Manifest.INPUTS,
+            "string",
+            "table → day or node type → fingerprint of what the graph was made of",
+            "JSON object",
+        ),
         Column(Manifest.NODE_TYPES, "string", "type → count, dim", "JSON object"),
         Column(Manifest.METRICS, "string", "rows of the quality table", "JSON list", nullable=True),
         Column(Manifest.GATE, "string", "verdict and checks", "JSON object"),

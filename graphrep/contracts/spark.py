@@ -29,3 +29,8 @@ def select_contract(frame: DataFrame, contract: Contract, *, beside: str | None 
     columns: list[SparkColumn] = [F.col(c.name).cast(SPARK_TYPES[c.type]).alias(c.name) for c in contract.columns]
     columns += [F.col(beside)] if beside else []
     return frame.select(*columns)
+
+
+def key_hash_column(node_type: SparkColumn, key: SparkColumn) -> SparkColumn:
+    """:func:`graphrep.contracts.key_hash` of each row; the key must not be null."""
+    return F.sha2(F.concat_ws("\0", node_type, key), 256)

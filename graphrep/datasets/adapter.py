@@ -25,6 +25,9 @@ Tables = Mapping[str, pa.Table]
 Day = tuple[str, str, pa.Table]
 """(raw log table, data day YYYY-MM-DD, rows in the order of ``ts``)."""
 
+Pool = tuple[str, None, pa.Table]
+"""(raw log table, no day, rows of all days in the order of ``ts``)."""
+
 Times = npt.NDArray[np.int64]
 
 
@@ -34,7 +37,9 @@ RAW_TYPES: dict[str, pa.DataType] = {
     Event.ACTION: pa.string(),
     Event.ITEM_ID: pa.string(),
     Event.HOST_ID: pa.string(),
+    Event.ROOM_ID: pa.string(),
     Event.DURATION: pa.float64(),
+    Event.VALUE: pa.float64(),
 }
 """Columns that raw rows may have: ts in ms, duration in s. A table leaves out what its source cannot say."""
 
@@ -55,7 +60,7 @@ class Adapter:
 
     name: str
     sources: tuple[Source, ...]
-    convert: Callable[[Tables], Iterator[Day]]
+    convert: Callable[[Tables], Iterator[Day] | Iterator[Pool]]
 
 
 def select_sources(adapter: Adapter, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -127,7 +132,24 @@ def moments(table: pa.Table, column: str, where: str) -> Times:
     Raises:
         InputError: it holds something else than whole numbers, or a null: such a row belongs to no day.
     """
-    times = integers(table, column, where)
+    return _complete(integers(table, column, where), column, where)
+
+
+def instants(table: pa.Table, column: str, where: str) -> Times:
+    """A column of ISO times, UTC where they state no zone, as ms since 1970-01-01 UTC.
+
+    Raises:
+        InputError: it holds something else than times, or a null.
+    """
+    try:
+        times = pc.cast(table[column], pa.timestamp("ms"))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        found = str(error).splitlines()[0]
+        raise InputError(f"times YYYY-MM-DDThh:mm in {column}", found=found, where=where) from None
+    return _complete(pc.cast(times, pa.int64()), column, where)
+
+
+def _complete(times: pa.ChunkedArray, column: str, where: str) -> Times:
     if times.null_count:
         raise InputError(f"no null in {column}", found=f"{times.null_count} nulls", where=where)
     values: Times = times.to_numpy()
@@ -152,12 +174,14 @@ def raw_rows(ts: Times, **columns: pa.ChunkedArray | pa.Array | str) -> pa.Table
     )
 
 
-def days_of(table_name: str, rows: pa.Table) -> Iterator[Day]:
-    """Cut rows into data days, the UTC days of ``ts``, oldest first.
+def ordered_rows(rows: pa.Table) -> pa.Table:
+    """Rows ordered by every column, ``ts`` first, so that the result does not hang on the order of the source."""
+    return rows.sort_by([(name, "ascending") for name in rows.column_names])
 
-    Rows are ordered by every column, ``ts`` first, so the result does not hang on the order of the source.
-    """
-    ordered = rows.sort_by([(name, "ascending") for name in rows.column_names])
+
+def days_of(table_name: str, rows: pa.Table) -> Iterator[Day]:
+    """Order rows and cut them into data days, the UTC days of ``ts``, oldest first."""
+    ordered = ordered_rows(rows)
     numbers = ordered[Event.TS].to_numpy() // vocab.DAY_MS
     for number, start, size in zip(*np.unique(numbers, return_index=True, return_counts=True), strict=True):
         yield table_name, str(np.datetime64(int(number), "D")), ordered.slice(start, size)

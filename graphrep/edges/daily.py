@@ -6,55 +6,54 @@ so two runs give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from functools import reduce
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from graphrep.config import NodeSource, Relation
 from graphrep.contracts import EDGE, NODE_DAY, Edge, Event, NodeDay
 from graphrep.contracts.spark import select_contract
+from graphrep.edges.sessions import is_confirmed, with_next
+from graphrep.edges.strength import MILLIONTHS, millionths, ranked_column, with_ranks
 
-MILLIONTHS = 1_000_000
+_RELATION = "_relation"
+_MILLIONTHS = "_millionths"
 
 
-def daily_edges(events: DataFrame, relations: Mapping[str, Relation], nodes: Mapping[str, NodeSource]) -> DataFrame:
+def daily_edges(
+    events: DataFrame, relations: Mapping[str, Relation], nodes: Mapping[str, NodeSource], *, gap_minutes: float
+) -> DataFrame:
     """Sum the events of one day behind each typed pair: ``edge_v1``.
 
-    An event's strength is 1, or its rank within its user (PEARL, arXiv 2605.21752): with ``less`` and ``equal`` the
-    events of the same user, surface and action that day with a smaller and an equal value (itself among the equal),
-    n of them all, and k the relation's ``prior_support`` of events at the median,
-    ``(less + equal/2 + k/2) / (n + k)``: ties share their middle rank, a lone event is worth one half.
+    What an event counts is said in :func:`graphrep.edges.strength.millionths`, when a relation with ``confirmed_by``
+    counts it in :mod:`graphrep.edges.sessions`. A pair's sum is at most the relation's ``daily_cap``.
 
     Args:
-        events: one day of ``log_event_v1``.
+        events: ``log_event_v1``; rows of several days stay apart, as if each had been given alone.
         relations, nodes: as configured.
+        gap_minutes: a pause longer than this ends a user's session on a surface.
     """
-    columns = {r.strength: _ranked_column(r.strength) for r in relations.values() if r.strength != "unit"}
-    for column in columns.values():
-        events = _with_ranks(events, column)
-    cases = [_edge_case(name, relation, nodes) for name, relation in relations.items()]
-    found = events.select(Event.DS, Event.TS, F.explode(F.array_compact(F.array(*cases))).alias("e"))
-    found = found.select(Event.DS, Event.TS, "e.*")
-    by = [Edge.DS, Edge.RELATION, Edge.SRC_TYPE, Edge.SRC_KEY, Edge.DST_TYPE, Edge.DST_KEY, Edge.SIGN]
-    summed = found.groupBy(*by).agg(
-        (F.sum("millionths") / F.lit(MILLIONTHS)).alias(Edge.WEIGHT),
-        F.count(F.lit(1)).alias(Edge.COUNT),
-        F.max(Event.TS).alias(Edge.LAST_TS),
-    )
-    return select_contract(summed, EDGE)
+    alike: dict[Hashable, dict[str, Relation]] = defaultdict(dict)
+    for name, relation in relations.items():
+        # Relations that need the same of an event go over the events together, and over no other relation's events.
+        alike[ranked_column(relation), bool(relation.confirmed_by)][name] = relation
+    parts = [_edges_of(events, group, nodes, gap_minutes) for group in alike.values()]
+    return reduce(DataFrame.union, parts)
 
 
 def daily_nodes(events: DataFrame, nodes: Mapping[str, NodeSource]) -> DataFrame:
     """Every key that the day's events name: ``node_day_v1``."""
-    cases = [
-        F.when(endpoint(source).isNotNull(), F.struct(F.lit(kind).alias("t"), endpoint(source).alias("k")))
-        for kind, source in nodes.items()
-    ]
-    named = events.select(Event.DS, Event.TS, F.explode(F.array_compact(F.array(*cases))).alias("n"))
-    by = [F.col(Event.DS), F.col("n.t").alias(NodeDay.TYPE), F.col("n.k").alias(NodeDay.KEY)]
-    counted = named.groupBy(*by).agg(F.count(F.lit(1)).alias(NodeDay.EVENTS), F.max(Event.TS).alias(NodeDay.LAST_TS))
-    return select_contract(counted, NODE_DAY)
+    parts = []
+    for kind, source in nodes.items():
+        # One narrow pass for each type: cheaper than a row for each key of each event.
+        named = events.select(Event.DS, Event.TS, endpoint(source).alias(NodeDay.KEY))
+        counted = named.where(F.col(NodeDay.KEY).isNotNull()).groupBy(Event.DS, NodeDay.KEY)
+        totals = counted.agg(F.count(F.lit(1)).alias(NodeDay.EVENTS), F.max(Event.TS).alias(NodeDay.LAST_TS))
+        parts.append(select_contract(totals.withColumn(NodeDay.TYPE, F.lit(kind)), NODE_DAY))
+    return reduce(DataFrame.union, parts)
 
 
 def endpoint(source: NodeSource) -> Column:
@@ -63,45 +62,97 @@ def endpoint(source: NodeSource) -> Column:
     return key if source.item_type is None else F.when(F.col(Event.ITEM_TYPE) == source.item_type, key)
 
 
-def _ranked_column(strength: str) -> str:
-    return {"duration_percentile": Event.DURATION, "value_percentile": Event.VALUE}[strength]
+def _edges_of(
+    events: DataFrame, relations: Mapping[str, Relation], nodes: Mapping[str, NodeSource], gap_minutes: float
+) -> DataFrame:
+    """The edges of relations that rank by the same column, or do not rank, and are all confirmed or none is."""
+    ordered = list(relations.values())
+    column, confirmed = ranked_column(ordered[0]), bool(ordered[0].confirmed_by)
+    acted = sorted({(r.domain, action) for r in ordered for action in r.actions})
+    proofs = sorted({(r.domain, r.confirmed_by) for r in ordered})
+    if confirmed:
+        # Whatever the user does on the surface keeps his session going.
+        events = events.where(F.col(Event.DOMAIN).isin(*{r.domain for r in ordered}))
+    else:
+        events = events.where(reduce(Column.__or__, [_did(*pair) for pair in acted]))
+    if column or confirmed:
+        # One exchange, by user, serves the windows and then the sums of every relation that starts at the user.
+        events = events.select(*_needed(ordered, nodes)).repartition(Event.USER_ID)
+    if confirmed:
+        events = with_next(events, proofs, gap_minutes)
+    if column:
+        events = with_ranks(events, column)
+    found = events.select("*", F.explode(_numbers(ordered)).alias(_RELATION))
+    if confirmed:
+        places = [proofs.index((r.domain, r.confirmed_by)) for r in ordered]
+        found = found.where(_choose([is_confirmed(place) for place in places], places))
+    return _summed(found, relations, nodes)
 
 
-def _with_ranks(events: DataFrame, column: str) -> DataFrame:
-    """Add, per event, how many of the user's same events lie below, at or below, and in all."""
-    group = Window.partitionBy(Event.USER_ID, Event.DOMAIN, Event.ACTION, F.col(column).isNull())
-    ordered = group.orderBy(column)
-    up_to_here = ordered.rangeBetween(Window.unboundedPreceding, Window.currentRow)
-    return events.withColumns(
-        {
-            f"_{column}_less": F.rank().over(ordered) - 1,
-            f"_{column}_up_to": F.count(F.lit(1)).over(up_to_here),
-            f"_{column}_all": F.count(F.lit(1)).over(group),
-        }
+def _summed(found: DataFrame, relations: Mapping[str, Relation], nodes: Mapping[str, NodeSource]) -> DataFrame:
+    """One row per event and relation → one row per pair."""
+    ordered = list(relations.values())
+    src = _choose([endpoint(nodes[r.src]) for r in ordered], [r.src for r in ordered])
+    dst = _choose([endpoint(nodes[r.dst]) for r in ordered], [r.dst for r in ordered])
+    worth = _choose(
+        [millionths(r) for r in ordered],
+        [(r.strength, r.prior_support, r.min_support, r.value_weight) for r in ordered],
     )
-
-
-def _strength(relation: Relation) -> Column:
-    if relation.strength == "unit":
-        return F.lit(1.0)
-    column = _ranked_column(relation.strength)
-    k = relation.prior_support
-    middle = (F.col(f"_{column}_less") + F.col(f"_{column}_up_to")) / 2
-    rank = (middle + k / 2) / (F.col(f"_{column}_all") + k)
-    # An event without the value says nothing about its rank: the middle.
-    return F.when(F.col(column).isNull(), F.lit(0.5)).otherwise(rank)
-
-
-def _edge_case(name: str, relation: Relation, nodes: Mapping[str, NodeSource]) -> Column:
-    src, dst = endpoint(nodes[relation.src]), endpoint(nodes[relation.dst])
-    acted = (F.col(Event.DOMAIN) == relation.domain) & F.col(Event.ACTION).isin(*relation.actions)
-    edge = F.struct(
-        F.lit(name).alias(Edge.RELATION),
-        F.lit(relation.src).alias(Edge.SRC_TYPE),
-        src.alias(Edge.SRC_KEY),
-        F.lit(relation.dst).alias(Edge.DST_TYPE),
-        dst.alias(Edge.DST_KEY),
-        F.lit(relation.sign).alias(Edge.SIGN),
-        F.greatest(F.lit(1), F.round(_strength(relation) * MILLIONTHS)).cast("bigint").alias("millionths"),
+    terms = found.select(
+        Event.DS, Event.TS, _RELATION, src.alias(Edge.SRC_KEY), dst.alias(Edge.DST_KEY), worth.alias(_MILLIONTHS)
+    ).where(F.col(Edge.SRC_KEY).isNotNull() & F.col(Edge.DST_KEY).isNotNull())
+    # The number of a relation is a narrower key than its name, its types and its sign.
+    pairs = terms.groupBy(Event.DS, _RELATION, Edge.SRC_KEY, Edge.DST_KEY).agg(
+        F.sum(_MILLIONTHS).alias(_MILLIONTHS),
+        F.count(F.lit(1)).alias(Edge.COUNT),
+        F.max(Event.TS).alias(Edge.LAST_TS),
     )
-    return F.when(acted & src.isNotNull() & dst.isNotNull(), edge)
+    caps = _choose([F.lit(round(r.daily_cap * MILLIONTHS)) for r in ordered], [r.daily_cap for r in ordered])
+    named = {
+        Edge.RELATION: _choose([F.lit(name) for name in relations], list(relations)),
+        Edge.SRC_TYPE: _choose([F.lit(r.src) for r in ordered], [r.src for r in ordered]),
+        Edge.DST_TYPE: _choose([F.lit(r.dst) for r in ordered], [r.dst for r in ordered]),
+        Edge.SIGN: _choose([F.lit(r.sign) for r in ordered], [r.sign for r in ordered]),
+        Edge.WEIGHT: F.least(F.col(_MILLIONTHS), caps) / F.lit(MILLIONTHS),
+    }
+    return select_contract(pairs.withColumns(named), EDGE)
+
+
+def _numbers(relations: list[Relation]) -> Column:
+    """The numbers of the relations that count the event, null where none does."""
+    counted: dict[tuple[str, str], list[Column]] = defaultdict(list)
+    for number, relation in enumerate(relations):
+        for action in sorted(set(relation.actions)):
+            counted[relation.domain, action].append(F.lit(number))
+    first, *others = [(_did(*pair), F.array(*numbers)) for pair, numbers in counted.items()]
+    chosen = F.when(*first)
+    for other in others:
+        chosen = chosen.when(*other)
+    return chosen
+
+
+def _did(domain: str, action: str) -> Column:
+    return (F.col(Event.DOMAIN) == domain) & (F.col(Event.ACTION) == action)
+
+
+def _needed(relations: list[Relation], nodes: Mapping[str, NodeSource]) -> list[str]:
+    """Columns of an event that an edge may depend on: what is not named here is not moved."""
+    always = [Event.DS, Event.TS, Event.USER_ID, Event.DOMAIN, Event.ACTION]
+    ends = [nodes[end] for r in relations for end in (r.src, r.dst)]
+    wanted: set[str] = {source.column for source in ends}
+    wanted |= {Event.ITEM_TYPE for source in ends if source.item_type is not None}
+    wanted |= {column for r in relations if (column := ranked_column(r))}
+    wanted |= {Event.VALUE for r in relations if r.value_weight != "none"}
+    return always + sorted(wanted - set(always))
+
+
+def _choose(values: Sequence[Column], alike: Sequence[Hashable]) -> Column:
+    """The value of the row's relation, by its number; relations that are ``alike`` have the same value."""
+    places: dict[Hashable, list[int]] = defaultdict(list)
+    for place, key in enumerate(alike):
+        places[key].append(place)
+    first, *others = places.values()
+    chosen = values[first[0]]
+    for group in others:
+        chosen = F.when(F.col(_RELATION).isin(*group), values[group[0]]).otherwise(chosen)
+    return chosen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,8 @@ from graphrep.vocab import EdgeType
 
 # 1e11 s is the year 5138; the milliseconds of any day since March 1973 are larger.
 _LATEST_SECOND = 10**11
+# Columns are looked through in pieces of this many values, so that a check needs no second column.
+_PIECE = 1 << 18
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -83,7 +85,11 @@ class HeteroGraph:
 
     @classmethod
     def from_edges(cls, num_nodes: Mapping[str, int], edges: Mapping[EdgeType, EdgeList]) -> HeteroGraph:
-        """Check, sort and freeze; the given arrays are copied.
+        """Check, sort and freeze.
+
+        Arrays that can be written to are copied, and so are those of another type or order. Read-only ones of the
+        right type, in the order of (src, dst), are taken as they are, memory-mapped files among them: whoever made
+        them leaves alone what lies beneath.
 
         Raises:
             InputError: an unknown node type, unequal lengths, an index out of range, a wrong dtype, a weight
@@ -169,45 +175,54 @@ def _checked(edges: EdgeList, edge_type: EdgeType, counts: Mapping[str, int]) ->
                 found=f"shape {column.shape}",
                 where=f"{where}.{name}",
             )
-    src = _index(edges.src, counts[edge_type[0]], f"{where}.src")
-    dst = _index(edges.dst, counts[edge_type[2]], f"{where}.dst")
-    weight = _weight(edges.weight, f"{where}.weight")
-    order = np.lexsort((dst, src))
-    time = None if edges.time is None else _frozen(_seconds(edges.time, f"{where}.time")[order])
-    return EdgeList(_frozen(src[order]), _frozen(dst[order]), _frozen(weight[order]), time)
+    _check_index(edges.src, counts[edge_type[0]], f"{where}.src")
+    _check_index(edges.dst, counts[edge_type[2]], f"{where}.dst")
+    _check_weight(edges.weight, f"{where}.weight")
+    if edges.time is not None:
+        _check_time(edges.time, f"{where}.time")
+    order = None if _in_order(edges.src, edges.dst) else np.lexsort((edges.dst, edges.src))
+    return EdgeList(
+        _own(edges.src, np.int64, order),
+        _own(edges.dst, np.int64, order),
+        _own(edges.weight, np.float32, order),
+        None if edges.time is None else _own(edges.time, np.int64, order),
+    )
 
 
-def _index(column: NDArray[Any], nodes: int, where: str) -> NDArray[np.int64]:
+def _pieces(column: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    for start in range(0, column.size, _PIECE):
+        yield column[start : start + _PIECE]
+
+
+def _check_index(column: NDArray[Any], nodes: int, where: str) -> None:
     if column.dtype.kind not in "iu" and column.size:
         raise InputError("integer indices", found=str(column.dtype), where=where, fix="cast to int64")
+    if not column.size or (column.min() >= 0 and column.max() < nodes):
+        return
     bad = (column < 0) | (column >= nodes)
-    if bad.any():
-        raise InputError(
-            f"indices in 0..{nodes - 1}",
-            found=f"{column[bad][0]} (and {int(bad.sum()) - 1} more out of range)",
-            where=where,
-            fix="raise num_nodes or drop the edges",
-        )
-    return column.astype(np.int64)
+    raise InputError(
+        f"indices in 0..{nodes - 1}",
+        found=f"{column[bad][0]} (and {int(bad.sum()) - 1} more out of range)",
+        where=where,
+        fix="raise num_nodes or drop the edges",
+    )
 
 
-def _weight(column: NDArray[Any], where: str) -> NDArray[np.float32]:
+def _check_weight(column: NDArray[Any], where: str) -> None:
     if column.dtype.kind not in "fiub":
         raise InputError("real weights", found=str(column.dtype), where=where, fix="cast to float32")
-    with np.errstate(over="ignore"):  # an overflow is found just below
-        weight = column.astype(np.float32)
-    bad = ~np.isfinite(weight)
-    if bad.any():
+    found = [piece[~np.isfinite(_as_float32(piece))] for piece in _pieces(column)]
+    bad = np.concatenate(found) if found else column
+    if bad.size:
         raise InputError(
             "weights that are finite in float32",
-            found=f"{column[bad][0]} ({int(bad.sum())} in all)",
+            found=f"{bad[0]} ({bad.size} in all)",
             where=where,
             fix="drop or cap these edges",
         )
-    return weight
 
 
-def _seconds(column: NDArray[Any], where: str) -> NDArray[np.int64]:
+def _check_time(column: NDArray[Any], where: str) -> None:
     if column.dtype.kind not in "iu" and column.size:
         raise InputError(
             "integer seconds since 1970-01-01 UTC", found=str(column.dtype), where=where, fix="cast to int64"
@@ -219,9 +234,25 @@ def _seconds(column: NDArray[Any], where: str) -> NDArray[np.int64]:
             where=where,
             fix="divide milliseconds by 1000",
         )
-    return column.astype(np.int64)
 
 
-def _frozen(column: Any) -> Any:
-    column.flags.writeable = False
-    return column
+def _in_order(src: NDArray[Any], dst: NDArray[Any]) -> bool:
+    for start in range(0, src.size - 1, _PIECE):
+        s, d = src[start : start + _PIECE + 1], dst[start : start + _PIECE + 1]
+        if ((s[1:] < s[:-1]) | ((s[1:] == s[:-1]) & (d[1:] < d[:-1]))).any():
+            return False
+    return True
+
+
+def _own(column: NDArray[Any], dtype: type[np.generic], order: NDArray[np.int64] | None) -> NDArray[Any]:
+    """The column in an order (None: its own), of a type, and such that nobody changes it."""
+    if order is None and column.dtype == dtype and not column.flags.writeable:
+        return column
+    made = np.array(column if order is None else column[order], dtype=dtype)
+    made.flags.writeable = False
+    return made
+
+
+def _as_float32(column: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # an overflow is an infinity, which the caller looks for
+        return column.astype(np.float32, copy=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame, Window
@@ -14,32 +15,52 @@ from graphrep.contracts.spark import select_contract
 from graphrep.logs import normalise as n
 
 REASON = "_reason"
-DUPLICATE = "duplicate"
 UNDATED = "undated"
+ERASED = "erased"
+RANK = "_rank"
 
 
-def check_rows(rows: DataFrame, surfaces: Mapping[str, Surface], ds: str, *, cut_by_ts: bool) -> DataFrame:
-    """Add ``ds`` and ``_reason``: null for an event, else the first rule that the row breaks.
-
-    ``_row`` becomes JSON where the row is refused and null elsewhere: few rows pay for it.
+def check_rows(
+    rows: DataFrame,
+    surfaces: Mapping[str, Surface],
+    ds: str,
+    *,
+    cut_by_ts: bool,
+    lateness_days: int,
+    max_key_bytes: int,
+) -> DataFrame:
+    """Add ``ds``, the day of the row's time, and ``_reason``: null for an event, else the first rule that it breaks.
 
     Args:
         rows: output of :func:`graphrep.logs.normalise`.
-        ds: the data day.
+        ds: the day of delivery.
         cut_by_ts: the rows are a pool of many days: those of other days are left out, not refused; those without a
             readable time could be of any day, and are ``undated``.
+        lateness_days: rows of a delivery may tell of so many days before it.
+        max_key_bytes: longest id or query, in bytes of UTF-8.
     """
-    start = F.unix_millis(F.lit(f"{ds} 00:00:00").cast("timestamp"))
-    inside = (F.col(Event.TS) >= start) & (F.col(Event.TS) < start + vocab.DAY_MS)
+    ts, start = F.col(Event.TS), F.unix_millis(F.lit(f"{ds} 00:00:00").cast("timestamp"))
+    late = 0 if cut_by_ts else lateness_days
+    inside = (ts >= start) & (ts < start + vocab.DAY_MS)
     if cut_by_ts:
-        rows = rows.where(inside | F.col(Event.TS).isNull())
-    undated = [F.when(F.col(Event.TS).isNull(), UNDATED)] if cut_by_ts else []
-    reason = F.coalesce(*undated, *[F.when(broken, name) for name, broken in _rules(surfaces, inside)])
-    rows = rows.withColumns({Event.DS: F.lit(ds), REASON: reason})
-    return rows.withColumn(n.ROW, F.when(F.col(REASON).isNotNull(), F.to_json(n.ROW)))
+        rows = rows.where(inside | ts.isNull())
+    undated = [F.when(ts.isNull(), UNDATED)] if cut_by_ts else []
+    when = [("too_late", ts < start - late * vocab.DAY_MS), ("after_its_day", ts >= start + vocab.DAY_MS)]
+    reason = F.coalesce(*undated, *[F.when(broken, name) for name, broken in _rules(surfaces, when, max_key_bytes)])
+    day = F.coalesce(*[F.when(ts >= start - i * vocab.DAY_MS, _days_before(ds, i)) for i in range(late + 1)])
+    rows = rows.withColumn(REASON, reason)
+    # Each table has columns of its own; few rows pay for their JSON.
+    rows = rows.withColumn(n.ROW, F.when(F.col(REASON).isNotNull(), F.to_json(n.ROW)))
+    return rows.withColumn(Event.DS, F.when(F.col(REASON).isNull(), day).otherwise(F.lit(ds)))
 
 
-def _rules(surfaces: Mapping[str, Surface], inside: Column) -> list[tuple[Column, Column]]:
+def _days_before(ds: str, days: int) -> str:
+    return (dt.date.fromisoformat(ds) - dt.timedelta(days=days)).isoformat()
+
+
+def _rules(
+    surfaces: Mapping[str, Surface], when: list[tuple[str, Column]], max_key_bytes: int
+) -> list[tuple[Column, Column]]:
     pairs = [f"{domain}\0{action}" for domain, surface in surfaces.items() for action in surface.actions]
     types = [f"{domain}\0{kind}" for domain, surface in surfaces.items() for kind in surface.item_types]
     domain = F.col(Event.DOMAIN)
@@ -51,7 +72,8 @@ def _rules(surfaces: Mapping[str, Surface], inside: Column) -> list[tuple[Column
         ("null_user", F.col(Event.USER_ID).isNull()),
         (F.concat(F.lit("wrong_type_"), wrong_type), wrong_type.isNotNull()),
         ("null_ts", F.col(Event.TS).isNull()),
-        ("ts_outside_day", ~inside),
+        *when,
+        *[rule for name in n.KEYS for rule in _key_rules(name, max_key_bytes)],
         ("unknown_domain", domain.isNull() | ~domain.isin(*surfaces)),
         ("unknown_action", ~_known(F.concat_ws("\0", domain, F.col(Event.ACTION)), pairs)),
         ("negative_duration", F.col(Event.DURATION) < 0),
@@ -67,26 +89,36 @@ def _known(value: Column, names: list[str]) -> Column:
     return value.isin(*names) if names else F.lit(False)
 
 
-def mark_duplicates(rows: DataFrame) -> DataFrame:
-    """Mark all but one of the good rows that share an event id; the earliest wins, whatever the order read.
-
-    Rows of one time are ordered by their values: two that agree in all of them are the same event.
-    """
-    good = F.col(REASON).isNull()
-    values = [name for name in LOG_EVENT.names if name not in (Event.EVENT_ID, Event.TS, Event.DS)]
-    same = Window.partitionBy(Event.EVENT_ID, good).orderBy(Event.TS, *values)
-    again = good & (F.row_number().over(same) > 1)
-    return rows.withColumn(REASON, F.when(again, F.lit(DUPLICATE)).otherwise(F.col(REASON)))
+def _key_rules(name: str, max_bytes: int) -> list[tuple[str | Column, Column]]:
+    """What no table or file that a key travels through agrees on: it is refused here, where it can be named."""
+    key = F.col(name)
+    return [
+        (f"too_long_{name}", F.octet_length(key) > max_bytes),
+        (f"nul_in_{name}", F.contains(key, F.lit("\0"))),
+        (f"not_utf8_{name}", ~F.is_valid_utf8(key)),
+    ]
 
 
 def accepted(rows: DataFrame) -> DataFrame:
-    """The events: ``log_event_v1``."""
-    return select_contract(rows.where(F.col(REASON).isNull()), LOG_EVENT)
+    """The events, one of those that share an event id and a day: ``log_event_v1``.
+
+    The earliest wins; those of one time are ordered by their values, and two that agree in all of them are the same
+    event. So the winner depends on neither files nor partitions.
+    """
+    good = select_contract(rows.where(F.col(REASON).isNull()), LOG_EVENT)
+    return first_of_each(good)
+
+
+def first_of_each(events: DataFrame) -> DataFrame:
+    """One event per id and day; see :func:`accepted`."""
+    values = [name for name in LOG_EVENT.names if name not in (Event.EVENT_ID, Event.TS, Event.DS)]
+    same = Window.partitionBy(Event.DS, Event.EVENT_ID).orderBy(Event.TS, *values)
+    return events.withColumn(RANK, F.row_number().over(same)).where(F.col(RANK) == 1).drop(RANK)
 
 
 def quarantined(rows: DataFrame) -> DataFrame:
-    """The refused rows: ``quarantine_v1``. A repeat of an accepted event is counted, not kept."""
-    refused = rows.where(F.col(REASON).isNotNull() & (F.col(REASON) != DUPLICATE))
+    """The refused rows, each whole and with its reason: ``quarantine_v1``. What was erased is not kept anywhere."""
+    refused = rows.where(F.col(REASON).isNotNull() & (F.col(REASON) != ERASED))
     named = refused.select(
         F.col(Event.DS).alias(Quarantine.DS),
         F.col(n.TABLE).alias(Quarantine.TABLE),
@@ -97,9 +129,16 @@ def quarantined(rows: DataFrame) -> DataFrame:
 
 
 def count_rows(rows: DataFrame) -> DataFrame:
-    """Rows by table and reason (null = accepted), a few lines to be collected.
+    """Rows by table, day and reason (null = an event or a repeat of one), a few lines to be collected.
 
     ``digest`` is a sum of row hashes, so it tells two contents apart whatever the order of their rows.
     """
     hashed = F.xxhash64(*[F.col(name) for name in LOG_EVENT.names]).cast("decimal(38,0)")
-    return rows.groupBy(n.TABLE, REASON).agg(F.count(F.lit(1)).alias("rows"), F.sum(hashed).alias("digest"))
+    known = F.when(F.col(REASON).isNull(), hashed)
+    return rows.groupBy(n.TABLE, Event.DS, REASON).agg(F.count(F.lit(1)).alias("rows"), F.sum(known).alias("digest"))
+
+
+def count_events(events: DataFrame) -> DataFrame:
+    """Events by the table that they came from: its name leads their ids."""
+    table = F.substring_index(F.col(Event.EVENT_ID), ":", 1).alias(n.TABLE)
+    return events.groupBy(table).agg(F.count(F.lit(1)).alias("rows"))

@@ -16,6 +16,7 @@ CORRUPT = "_corrupt"
 WRONG_TYPE = "_wrong_type"
 
 NUMBERS = (Event.TS, Event.VALUE, Event.DURATION)
+KEYS = (Event.EVENT_ID, Event.USER_ID, Event.ITEM_ID, Event.HOST_ID, Event.ROOM_ID, Event.QUERY)
 REQUIRED = (Event.TS, Event.DOMAIN, Event.USER_ID, Event.ACTION)
 DEFAULT_UNIT: dict[str, Unit] = {Event.TS: "ms", Event.DURATION: "s"}
 MILLISECONDS: dict[Unit, str] = {"us": "0.001", "ms": "1", "s": "1000", "min": "60000"}
@@ -94,9 +95,13 @@ def _read(origin: Column, column: str, source: ColumnSource, raw: DataFrame, whe
         raise InputError(
             f"{column} as a plain value", found=f"{source.column} of type {kind.simpleString()}", where=where
         )
+    if column in KEYS and not _names_things(kind):
+        # 7 read as 7.0 would be another key, in silence; and a double has lost the digits beyond 2**53 already.
+        found = f"{source.column} of type {kind.simpleString()}"
+        raise InputError(f"{column} as text or whole numbers", found=found, where=where, fix="cast it at the source")
     unit = source.unit or DEFAULT_UNIT.get(column)
     if column == Event.TS:
-        return _milliseconds(origin, kind, unit or "ms")
+        return _milliseconds(origin, kind, unit or "ms", source.zone)
     if column in NUMBERS:
         number = origin.cast("string").try_cast("double")
         number = number * SECONDS[unit] if column == Event.DURATION and unit in SECONDS else number
@@ -108,9 +113,18 @@ def _read(origin: Column, column: str, source: ColumnSource, raw: DataFrame, whe
     return text
 
 
-def _milliseconds(origin: Column, kind: T.DataType, unit: Unit) -> Column:
+def _names_things(kind: T.DataType) -> bool:
+    whole = isinstance(kind, T.DecimalType) and kind.scale == 0
+    return whole or isinstance(kind, (T.StringType, T.ByteType, T.ShortType, T.IntegerType, T.LongType))
+
+
+def _milliseconds(origin: Column, kind: T.DataType, unit: Unit, zone: str | None) -> Column:
     if unit == "iso" or isinstance(kind, (T.TimestampType, T.TimestampNTZType, T.DateType)):
-        return F.unix_millis(origin.try_cast("timestamp"))
+        moment = origin.try_cast("timestamp")
+        if zone is None or isinstance(kind, T.TimestampType):  # which is a point in time whatever the zone
+            return F.unix_millis(moment)
+        says_its_own = F.lit(False) if kind != T.StringType() else origin.rlike(r"(?i)(z|[+-]\d{2}:?\d{2})\s*$")
+        return F.unix_millis(F.when(says_its_own, moment).otherwise(F.to_utc_timestamp(moment, zone)))
     # Decimals: a double loses integers beyond 2**53, which microseconds of far dates reach.
     exact = origin.cast("string").try_cast("decimal(30,6)") * F.lit(MILLISECONDS[unit]).cast("decimal(8,3)")
     return F.floor(exact).try_cast("bigint")

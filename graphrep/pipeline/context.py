@@ -50,6 +50,7 @@ class Run:
         progress: where stages report.
         raw_days: the days that raw tables have, once they were asked for.
         pool_rows: rows of those tables that are not partitioned.
+        contents: day of delivery → what it told of which days, once asked for; stage ``logs`` forgets it.
     """
 
     config: Config
@@ -58,6 +59,7 @@ class Run:
     _spark: SparkSession | None = field(default=None, repr=False)
     raw_days: dict[str, list[str]] = field(default_factory=dict, repr=False)
     pool_rows: dict[str, int] = field(default_factory=dict, repr=False)
+    contents: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
 
     @property
     def warehouse(self) -> Path:

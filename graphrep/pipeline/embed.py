@@ -29,7 +29,11 @@ def run_embed(run: Run, ds: str) -> dict[str, Any]:
     run.check_ds(ds)
     built = graph_record(run, ds)
     parent = releases.served_before(run.warehouse, ds)
-    inputs = [built[runlog.FINGERPRINT], run.config.fingerprint("embed", "seed", "relations"), __version__]
+    inputs = [
+        built[runlog.FINGERPRINT],
+        run.config.fingerprint("embed", "seed", "relations", "transitions", "similarities"),
+        __version__,
+    ]
     inputs.append([parent, releases.read_manifest(run.warehouse, parent)[Manifest.FILES] if parent else None])
     print_of_inputs = fingerprint(inputs)
     done = runlog.read_stage(run.warehouse, ds, vocab.EMBED)

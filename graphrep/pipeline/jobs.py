@@ -7,9 +7,10 @@ import datetime as dt
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from graphrep.config import load_config
-from graphrep.errors import GraphrepError, StoreError, of_system
+from graphrep.errors import GraphrepError, of_system
 from graphrep.pipeline.context import Run
 from graphrep.pipeline.run import run_stage
 
@@ -27,8 +28,13 @@ def main(stage: str, argv: Sequence[str] | None = None) -> None:
         run = Run(load_config(given.config, logs=given.logs, warehouse=given.warehouse), today=now.date())
         run_stage(run, stage, given.ds, at=now)
     except GraphrepError as error:
-        print(f"graphrep {stage}: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _leave(stage, error)
     except OSError as error:
-        print(f"graphrep {stage}: {of_system(error)}", file=sys.stderr)
-        sys.exit(StoreError.exit_code)
+        _leave(stage, of_system(error))
+
+
+def _leave(stage: str, error: GraphrepError) -> NoReturn:
+    from graphrep.store.spark import complain
+
+    complain(f"graphrep {stage}: {error}")
+    sys.exit(error.exit_code)

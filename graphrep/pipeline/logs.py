@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from graphrep import vocab
 from graphrep.contracts import LOG_EVENT, QUARANTINE
 from graphrep.errors import GateRefusedError, InputError
-from graphrep.pipeline.context import Run, fingerprint
-from graphrep.store import raw, runlog, tables
+from graphrep.pipeline.context import Run, Step, add_days, fingerprint
+from graphrep.pipeline.ids import erased_hashes
+from graphrep.store import files, raw, runlog, tables
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -19,44 +20,39 @@ Counts = dict[str, dict[str, int]]
 ACCEPTED = "accepted"
 DUPLICATE = "duplicate"
 UNDATED = "undated"
+ERASED = "erased"
 EPOCH = dt.date(1970, 1, 1)
 LAST_DAY = (dt.date.max - EPOCH).days
 
 
 def run_logs(run: Run, ds: str) -> dict[str, Any]:
-    """Check one day of every log table and write ``events`` and ``quarantine``.
+    """Check what was delivered in one day of every log table and write ``events`` and ``quarantine``.
 
     Returns:
-        The stage's record: per table, rows by outcome.
+        The stage's record: ``rows`` by table and outcome; ``content``: day of the events → a hash of them, equal for
+        equal events; ``late``: events of days before; ``type_changes`` of raw columns since the delivery before.
 
     Raises:
-        InputError: a required table or day is missing or empty, or a mapping does not fit.
+        InputError: a required table or day is missing, empty or not whole, or a mapping does not fit.
         GateRefusedError: more rows were refused than ``logs.max_quarantine_share``.
     """
     config = run.config
     run.check_ds(ds)
-    begun = {n: t for n, t in config.logs.tables.items() if _begun(run, n, ds)}
-    inputs = {n: raw.fingerprint(config.logs.root, n, t, ds) for n, t in begun.items()}
-    print_of_inputs = fingerprint(inputs, config.fingerprint("logs", "surfaces"))
-    done = runlog.read_stage(run.warehouse, ds, vocab.LOGS)
-    if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, ds):
-        return done
-    with run.progress.stage(f"logs {ds}", 3) as step:
-        rows = _checked_rows(run, ds).persist()
-        try:
-            counts, content = _count(rows, ds)
-            _check_not_empty(run, counts, ds)
-            step("counted")
-            _write(run, ds, rows, refused=_totals(counts)["quarantined"] + _totals(counts)[UNDATED])
-            step("written")
-        finally:
-            rows.unpersist()
-        record: dict[str, Any] = {"rows": counts, "content": content, **_totals(counts)}
-        limit = config.logs.max_quarantine_share
-        refusal = _refusal(record, limit, ds) or _pool_refusal(run, counts, limit)
-        record |= {"refused": refusal} if refusal else {runlog.FINGERPRINT: print_of_inputs}
-        runlog.record_stage(run.warehouse, ds, vocab.LOGS, record)
-        step("recorded")
+    with files.locked(run.warehouse / "runs" / ds / f".{vocab.LOGS}.lock"):
+        begun = {n: t for n, t in config.logs.tables.items() if _begun(run, n, ds)}
+        inputs = {n: raw.fingerprint(config.logs.root, n, t, ds) for n, t in begun.items()}
+        print_of_inputs = fingerprint(inputs, config.fingerprint("logs", "surfaces"))
+        done = runlog.read_stage(run.warehouse, ds, vocab.LOGS)
+        if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, ds):
+            return done
+        with run.progress.stage(f"logs {ds}", 3) as step:
+            record = _check_day(run, ds, step)
+            limit = config.logs.max_quarantine_share
+            refusal = _refusal(record, limit, ds) or _pool_refusal(run, record["rows"], limit)
+            record |= {"refused": refusal} if refusal else {runlog.FINGERPRINT: print_of_inputs}
+            runlog.record_stage(run.warehouse, ds, vocab.LOGS, record)
+            run.contents.pop(ds, None)
+            step("recorded")
     if refusal:
         raise GateRefusedError(
             f"at most {config.logs.max_quarantine_share:.2%} of rows refused",
@@ -65,6 +61,30 @@ def run_logs(run: Run, ds: str) -> dict[str, Any]:
             fix="mend the producer, or raise logs.max_quarantine_share; yesterday stays served",
         )
     return record
+
+
+def _check_day(run: Run, ds: str, step: Step) -> dict[str, Any]:
+    """Two passes over the raw rows, to count and to write: cheaper than to keep them, and no retry counts twice."""
+    rows, schemas = _checked_rows(run, ds)
+    counts, content = _count(rows, ds)
+    _check_not_empty(run, counts, ds)
+    step("counted")
+    not_kept = (ACCEPTED, ERASED)
+    refused = sum(count for table in counts.values() for reason, count in table.items() if reason not in not_kept)
+    _write(run, ds, rows, refused=refused)
+    _count_duplicates(run, ds, counts)
+    step("written")
+    changes = _type_changes(run, ds, schemas)
+    late = sum(n for day, (n, _) in content.items() if day < ds)
+    days = {day: digest for day, (_, digest) in sorted(content.items())}
+    return {
+        "rows": counts,
+        "content": days,
+        "late": late,
+        "schemas": schemas,
+        "type_changes": changes,
+        **_totals(counts),
+    }
 
 
 def raw_days(run: Run, name: str) -> list[str]:
@@ -105,22 +125,40 @@ def _written(run: Run, ds: str) -> bool:
     return all(tables.partition(run.warehouse, t, ds).is_dir() for t in (tables.EVENTS, tables.QUARANTINE))
 
 
-def _checked_rows(run: Run, ds: str) -> DataFrame:
+def _checked_rows(run: Run, ds: str) -> tuple[DataFrame, dict[str, dict[str, str]]]:
+    """The day's raw rows with their verdicts, and the types of their columns by table."""
     from graphrep import logs
     from graphrep.store.spark import CORRUPT, read_raw
 
-    config = run.config
-    parts = []
+    config, parts, schemas = run.config, [], {}
+    limits = {"lateness_days": config.logs.lateness_days, "max_key_bytes": config.logs.max_key_bytes}
     for name, table in config.logs.tables.items():
         path = raw.day_path(config.logs.root, name, table, ds) if _begun(run, name, ds) else None
         if path is None:
             continue
         where = f"log table {name}, day {ds}"
-        rows = logs.normalise(read_raw(run.spark, path, table), name, table, CORRUPT, where=where)
-        parts.append(logs.check_rows(rows, config.surfaces, ds, cut_by_ts=not table.partitioned))
+        rows = read_raw(run.spark, path, table)
+        schemas[name] = {field.name: field.dataType.simpleString() for field in rows.schema if field.name != CORRUPT}
+        rows = logs.normalise(rows, name, table, CORRUPT, where=where)
+        parts.append(logs.check_rows(rows, config.surfaces, ds, cut_by_ts=not table.partitioned, **limits))
     if not parts:
         raise InputError("at least one log table with rows", found="none", where=f"--ds {ds}")
-    return logs.mark_duplicates(reduce(lambda a, b: a.unionByName(b), parts))
+    rows, erased = reduce(lambda a, b: a.unionByName(b), parts), erased_hashes(run)
+    return rows if erased is None else logs.mark_erased(rows, config.nodes, erased), schemas
+
+
+def _type_changes(run: Run, ds: str, schemas: dict[str, dict[str, str]]) -> list[str]:
+    """Raw columns of another type than in the newest delivery of the week before: told, since each value is judged."""
+    for back in range(1, 8):
+        before = (runlog.read_stage(run.warehouse, add_days(ds, -back), vocab.LOGS) or {}).get("schemas")
+        if before:
+            return [
+                f"{table}.{column}: {before[table][column]} -> {kind}"
+                for table, columns in schemas.items()
+                for column, kind in columns.items()
+                if table in before and before[table].get(column, kind) != kind
+            ]
+    return []
 
 
 def _begun(run: Run, name: str, ds: str) -> bool:
@@ -129,19 +167,37 @@ def _begun(run: Run, name: str, ds: str) -> bool:
     return not days or ds >= days[0]
 
 
-def _count(rows: DataFrame, ds: str) -> tuple[Counts, str]:
-    """Rows by table and outcome, and a hash of what was accepted: equal for equal events, whenever delivered."""
+def _count(rows: DataFrame, ds: str) -> tuple[Counts, dict[str, tuple[int, str]]]:
+    """Rows by table and outcome, repeats still among the accepted; and day of the events → rows and a hash of them."""
     from graphrep import logs
     from graphrep.store.spark import spark_errors
 
     counts: Counts = {}
-    digests: dict[str, str] = {}
+    found: dict[str, dict[str, tuple[int, str]]] = {}
     with spark_errors(f"logs of {ds}", given=True):
-        for name, reason, count, digest in logs.count_rows(rows).collect():
-            counts.setdefault(name, {})[reason or ACCEPTED] = count
+        for name, day, reason, count, digest in logs.count_rows(rows).collect():
+            own = counts.setdefault(name, {})
+            own[reason or ACCEPTED] = own.get(reason or ACCEPTED, 0) + count
             if reason is None:
-                digests[name] = f"{count} {digest}"
-    return counts, fingerprint(digests)
+                found.setdefault(day, {})[name] = (count, str(digest))
+    return counts, {day: (sum(n for n, _ in own.values()), fingerprint(own)) for day, own in found.items()}
+
+
+def _count_duplicates(run: Run, ds: str, counts: Counts) -> None:
+    """Move the repeats, which are good rows that were not written, out of the accepted."""
+    from graphrep import logs
+    from graphrep.store.spark import read_frames, spark_errors
+
+    path = tables.partition(run.warehouse, tables.EVENTS, ds)
+    good = sum(own.get(ACCEPTED, 0) for own in counts.values())
+    if good == tables.count_rows(path):
+        return
+    with spark_errors(f"events of {ds}"):
+        written: dict[str, int] = dict(logs.count_events(read_frames(run.spark, [path], LOG_EVENT)).collect())
+    for name, own in counts.items():
+        repeats = own.get(ACCEPTED, 0) - written.get(name, 0)
+        if repeats:
+            own |= {ACCEPTED: written.get(name, 0), DUPLICATE: repeats}
 
 
 def _check_not_empty(run: Run, counts: Counts, ds: str) -> None:
@@ -169,12 +225,13 @@ def _totals(counts: Counts) -> dict[str, int]:
     total = sum(sum(table.values()) for table in counts.values()) - undated
     accepted = sum(table.get(ACCEPTED, 0) for table in counts.values())
     duplicates = sum(table.get(DUPLICATE, 0) for table in counts.values())
-    refused = total - accepted - duplicates
+    erased = sum(table.get(ERASED, 0) for table in counts.values())
     return {
         "rows_in": total,
         "events": accepted,
         "duplicates": duplicates,
-        "quarantined": refused,
+        "quarantined": total - accepted - duplicates - erased,
+        ERASED: erased,
         UNDATED: undated,
     }
 
@@ -187,7 +244,7 @@ def _refusal(record: dict[str, Any], limit: float, ds: str) -> str | None:
     reasons: dict[str, int] = {}
     for name, table in record["rows"].items():
         for reason, count in table.items():
-            if reason not in (ACCEPTED, DUPLICATE, UNDATED):
+            if reason not in (ACCEPTED, DUPLICATE, UNDATED, ERASED):
                 reasons[f"{name}: {reason}"] = count
     worst = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:3]
     named = ", ".join(f"{reason} {count}" for reason, count in worst)

@@ -8,13 +8,18 @@ from typing import Any
 
 from graphrep import vocab
 from graphrep.errors import InputError
-from graphrep.pipeline.context import Run
-from graphrep.pipeline.edges import run_edges
+from graphrep.pipeline.context import Run, add_days, day_range
+from graphrep.pipeline.deliveries import deliveries_of, raw_days_between
+from graphrep.pipeline.edges import make_edges, run_edges
 from graphrep.pipeline.embed import run_embed
 from graphrep.pipeline.evaluate import run_evaluate
 from graphrep.pipeline.graph import run_graph, window_of
 from graphrep.pipeline.logs import run_logs
 from graphrep.pipeline.publish import run_publish
+from graphrep.pipeline.transitions import make_transitions
+from graphrep.pipeline.window import DayWindow
+from graphrep.store import files
+from graphrep.store.erase import erasure_lock
 
 
 def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime) -> dict[str, Any]:
@@ -27,7 +32,8 @@ def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime) -> dict[str, An
         vocab.EVALUATE: run_evaluate,
         vocab.PUBLISH: lambda run, ds: run_publish(run, ds, at=at),
     }
-    return stages[stage](run, ds)
+    with files.locked(erasure_lock(run.warehouse), shared=True):  # or a stage could write back what is being erased
+        return stages[stage](run, ds)
 
 
 def run_day(
@@ -40,7 +46,8 @@ def run_day(
 ) -> dict[str, dict[str, Any]]:
     """Run a day from one stage to another. Work whose inputs have not changed is not done again.
 
-    The stages ``logs`` and ``edges`` cover every day of the window and the day itself; the others the day itself.
+    The stages ``logs`` and ``edges`` cover every day of the window and the day itself (``logs`` also the days before
+    it that transitions reach back to); the others the day itself.
 
     Returns:
         stage → its record for the day itself.
@@ -48,15 +55,27 @@ def run_day(
     chosen = _between(first, last)
     run.check_ds(ds)
     records: dict[str, dict[str, Any]] = {}
-    daily = [stage for stage in chosen if stage in (vocab.LOGS, vocab.EDGES)]
-    days = sorted({*window_of(run, ds).days, ds}) if daily else []
-    for day in days:
-        for stage in daily:
-            records[stage] = run_stage(run, stage, day, at=at)
+    window = window_of(run, ds) if {vocab.LOGS, vocab.EDGES} & set(chosen) else None
+    if window and vocab.LOGS in chosen:
+        for day in raw_days_between(run, add_days(window.first, -run.config.reach_days), ds):
+            records[vocab.LOGS] = run_stage(run, vocab.LOGS, day, at=at)
+    if window and vocab.EDGES in chosen:
+        records[vocab.EDGES] = _make_days(run, window, ds)
     for stage in chosen:
-        if stage not in daily:
+        if stage not in (vocab.LOGS, vocab.EDGES):
             records[stage] = run_stage(run, stage, ds, at=at)
     return records
+
+
+def _make_days(run: Run, window: DayWindow, ds: str) -> dict[str, Any]:
+    """The daily edges and transitions of the window and of the label day, from all that was delivered by then."""
+    days = [day for day in day_range(window.first, max(window.last, ds)) if deliveries_of(run, day, ds)]
+    with files.locked(erasure_lock(run.warehouse), shared=True):
+        for day in days:
+            make_edges(run, day, ds)
+        for day in days:
+            make_transitions(run, day, ds)
+        return make_edges(run, ds, ds)
 
 
 def _between(first: str, last: str) -> list[str]:

@@ -134,13 +134,13 @@ def put_directory(new: Path, final: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock of this machine for the length of the block; the kernel drops it if we die."""
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock for the length of the block, exclusive or shared with others that share; it is dropped if we die."""
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

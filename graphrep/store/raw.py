@@ -33,12 +33,24 @@ def day_path(root: Path, name: str, table: LogTable, ds: str) -> Path | None:
     """The place of one day's rows (the whole table where it is not partitioned); None where it may be absent.
 
     Raises:
-        InputError: a required table or day is missing.
+        InputError: a required table or day is missing, or the day lacks the marker of a whole delivery.
     """
     path = table_path(root, name, table)
     if table.partitioned:
         path = tables.day_of(path, ds)
-    if data_files(path, table):
+    files = data_files(path, table)
+    if (
+        files
+        and table.marker is not None
+        and not (path if path.is_dir() else path.parent).joinpath(table.marker).exists()
+    ):
+        raise InputError(
+            f"the marker {table.marker} of {name!r} for the day {ds}",
+            found=f"{len(files)} files without it",
+            where=str(path),
+            fix="wait until the day is delivered whole",
+        )
+    if files:
         return path
     if not table.required:
         return None
@@ -57,6 +69,7 @@ def data_files(path: Path, table: LogTable) -> list[Path]:
     """
     inside = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     named = [p for p in inside if not any(s[0] in "_." for s in p.relative_to(path).parts)]
+    named = [p for p in named if p.name != table.marker]
     return sorted(p for p in named if table.format == "parquet" or p.stat().st_size)
 
 

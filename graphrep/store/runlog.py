@@ -41,10 +41,24 @@ def read_stage(warehouse: Path, ds: str, stage: str) -> dict[str, Any] | None:
 
 
 def record_stage(warehouse: Path, ds: str, stage: str, content: Mapping[str, Any]) -> None:
-    """Set one stage's record, and drop those of the stages after it: they were made from something else."""
+    """Set one stage's record, and drop those of a run's stages after it: they were made from something else.
+
+    The tables of a day (logs, edges) feed the runs of many days; each of these compares fingerprints by itself.
+    """
     path = run_manifest_path(warehouse, ds)
-    later = vocab.STAGES[vocab.STAGES.index(stage) + 1 :]
+    later = () if stage in vocab.DAY_TABLES else vocab.STAGES[vocab.STAGES.index(stage) + 1 :]
     with locked(path.with_name(".lock")):
         manifest = read_run(warehouse, ds)
         stages = {name: record for name, record in manifest["stages"].items() if name not in later}
         write_json(path, {**manifest, "stages": {**stages, stage: dict(content)}})
+
+
+def drop_stage(warehouse: Path, ds: str, stage: str) -> None:
+    """Forget a stage of a run and those after it: its tables are about to be made anew, one after the other."""
+    path = run_manifest_path(warehouse, ds)
+    later = vocab.STAGES[vocab.STAGES.index(stage) :]
+    with locked(path.with_name(".lock")):
+        manifest = read_run(warehouse, ds)
+        kept = {name: record for name, record in manifest["stages"].items() if name not in later}
+        if kept != manifest["stages"]:
+            write_json(path, {**manifest, "stages": kept})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ NODE_DAYS = "node_days"
 EXCLUDED = "excluded"
 TRANSITIONS = "transitions"
 TAILS = "tails"
+SIMILARITIES = "similarities"
 WEEKS = "weeks"
 IDS = "ids"
 NODES = "nodes"
@@ -29,7 +31,9 @@ ADJACENCY = "adjacency"
 ARRAYS = "arrays"
 VECTORS = "vectors"
 
-Floats = npt.NDArray[np.float32]
+BATCH_ROWS = 1 << 18
+
+Columns = Mapping[str, npt.NDArray[Any]]
 
 
 def partition(warehouse: Path, table: str, ds: str) -> Path:
@@ -63,21 +67,40 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     Raises:
         StoreError: the directory is missing or a file is damaged.
     """
+    with _reading(path):
+        parts = [_read_file(file, columns) for file in _parquet_files(path)]
+        return pa.concat_tables(parts) if parts else pa.table({})
+
+
+def stream_table(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of one directory's Parquet files, in file order, in batches of at most ``BATCH_ROWS``.
+
+    Raises:
+        StoreError: the directory is missing, a file is damaged or lacks a column.
+    """
+    for file in _parquet_files(path):
+        with _reading(file):
+            yield from _opened(file, columns).iter_batches(BATCH_ROWS, columns=columns)
+
+
+def _parquet_files(path: Path) -> list[Path]:
     if not path.is_dir():
         raise StoreError("a table", found="nothing", where=str(path), fix="run the stage that writes it")
-    with _reading(path):
-        parts = [_read_file(file, columns) for file in sorted(path.glob("*.parquet"))]
-        return pa.concat_tables(parts) if parts else pa.table({})
+    return sorted(path.glob("*.parquet"))
 
 
 def _read_file(file: Path, columns: list[str] | None) -> pa.Table:
     with _reading(file):
-        opened = pq.ParquetFile(file, page_checksum_verification=True)
-        missing = sorted(set(columns or ()) - set(opened.schema_arrow.names))
-        if missing:
-            fix = "run the stage that writes it again"
-            raise StoreError(f"columns {columns}", found=f"no {', '.join(missing)}", where=str(file), fix=fix)
-        return opened.read(columns=columns)
+        return _opened(file, columns).read(columns=columns)
+
+
+def _opened(file: Path, columns: list[str] | None) -> pq.ParquetFile:
+    opened = pq.ParquetFile(file, page_checksum_verification=True)
+    missing = sorted(set(columns or ()) - set(opened.schema_arrow.names))
+    if missing:
+        fix = "run the stage that writes it again"
+        raise StoreError(f"columns {columns}", found=f"no {', '.join(missing)}", where=str(file), fix=fix)
+    return opened
 
 
 @contextmanager
@@ -117,11 +140,52 @@ def save_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> No
             np.save(path / f"{name}.npy", array, allow_pickle=False)
 
 
+def save_columns(
+    path: Path, name: str, dtypes: Mapping[str, npt.DTypeLike], rows: int, batches: Iterable[Columns]
+) -> None:
+    """Write ``<name>.<column>.npy`` batch by batch, inside a directory that is being staged.
+
+    Args:
+        dtypes: the columns and their types.
+        rows: of all batches together.
+        batches: column → values; one batch is in memory at a time.
+    """
+    with storing(path), ExitStack() as opened:
+        handles = {}
+        for column, dtype in dtypes.items():
+            handles[column] = opened.enter_context((path / f"{name}.{column}.npy").open("wb"))
+            header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (rows,)}
+            np.lib.format.write_array_header_1_0(handles[column], header)
+        for batch in batches:
+            for column, handle in handles.items():
+                handle.write(np.ascontiguousarray(batch[column], dtypes[column]).data)
+
+
 def read_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]]:
     """Memory-map the arrays that :func:`write_arrays` wrote."""
     if not path.is_dir():
         raise StoreError("arrays", found="nothing", where=str(path), fix="run the stage that writes them")
     return {p.stem: map_array(p) for p in sorted(path.glob("*.npy"))}
+
+
+def map_columns(path: Path, name: str, dtypes: Mapping[str, npt.DTypeLike], rows: int, *, fix: str) -> Columns:
+    """Memory-map what :func:`save_columns` wrote, read-only.
+
+    Raises:
+        StoreError: one is missing, cut off, of another length or of another type; it says what to do in words given.
+    """
+    found: dict[str, npt.NDArray[Any]] = {}
+    for column, dtype in dtypes.items():
+        file = path / f"{name}.{column}.npy"
+        try:
+            array = map_array(file)
+        except StoreError as error:
+            raise StoreError(error.expected, found=error.found, where=error.where, fix=fix) from None
+        if (array.shape, array.dtype) != ((rows,), np.dtype(dtype)):
+            found_there = f"{array.dtype} of shape {array.shape}"
+            raise StoreError(f"{rows} values of {np.dtype(dtype)}", found=found_there, where=str(file), fix=fix)
+        found[column] = array
+    return found
 
 
 def count_by(path: Path, column: str) -> dict[str, int]:

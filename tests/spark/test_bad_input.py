@@ -234,7 +234,7 @@ SHOP = [
     {"event_id": "3", "ts": str(START), "user_id": "u3", "action": "buy", "item_id": 17},
 ]
 COUNTED = {
-    "videos": {"accepted": 1, "duplicate": 2, "null_user": 1, "ts_outside_day": 2, "negative_duration": 1},
+    "videos": {"accepted": 2, "duplicate": 2, "null_user": 1, "after_its_day": 1, "negative_duration": 1},
     "live": {"accepted": 2, "corrupt_row": 2, "wrong_type_value": 1, "wrong_type_ts": 1},
     "shop": {"accepted": 2, "corrupt_row": 2, "wrong_type_value": 1},
 }
@@ -271,10 +271,10 @@ def test_bad_rows_of_a_table_are_counted_by_reason(dirty: tuple[Any, dict[str, A
 def test_every_row_is_an_event_or_a_duplicate_or_quarantined(dirty: tuple[Any, dict[str, Any]]) -> None:
     place, record = dirty
     totals = {name: record[name] for name in ("rows_in", "events", "duplicates", "quarantined")}
-    assert totals == {"rows_in": 18, "events": 5, "duplicates": 2, "quarantined": 11}
+    assert totals == {"rows_in": 18, "events": 6, "duplicates": 2, "quarantined": 10}
     kept = tables.count_by(tables.partition(place.warehouse, tables.QUARANTINE, DAY), "source_table")
-    assert kept == {"videos": 4, "live": 4, "shop": 3}
-    assert tables.count_rows(tables.partition(place.warehouse, tables.EVENTS, DAY)) == 5
+    assert kept == {"videos": 3, "live": 4, "shop": 3}
+    assert tables.count_rows(tables.partition(place.warehouse, tables.EVENTS, DAY)) == 6
 
 
 def test_quarantine_keeps_what_could_not_be_read(dirty: tuple[Any, dict[str, Any]]) -> None:
@@ -292,6 +292,7 @@ def test_the_events_beside_bad_rows_are_whole(dirty: tuple[Any, dict[str, Any]])
         ("shop:1", "u3", "p1", None, 2.0),
         ("shop:3", "u3", "17", None, None),
         ("videos:1", "u1", "v1", None, None),
+        ("videos:3", "u1", "v1", None, None),
     ]
 
 

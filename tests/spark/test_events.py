@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from graphrep.config import ColumnSource, LogTable, Surface
-from graphrep.logs import accepted, check_rows, count_rows, mark_duplicates, normalise, quarantined
+from graphrep.logs import accepted, check_rows, count_events, count_rows, normalise, quarantined
 from graphrep.logs.events import REASON
 
 DS = "2026-03-01"
@@ -39,8 +39,9 @@ def frame(spark: Any, rows: list[dict[str, Any]]) -> Any:
     return spark.createDataFrame([tuple(row.get(name) for name in COLUMNS) for row in full], SCHEMA)
 
 
-def checked(spark: Any, rows: list[dict[str, Any]], *, cut_by_ts: bool = False) -> Any:
-    return check_rows(normalise(frame(spark, rows), "t", TABLE, "bad"), SURFACES, DS, cut_by_ts=cut_by_ts)
+def checked(spark: Any, rows: list[dict[str, Any]], *, cut_by_ts: bool = False, lateness: int = 0) -> Any:
+    raw = normalise(frame(spark, rows), "t", TABLE, "bad")
+    return check_rows(raw, SURFACES, DS, cut_by_ts=cut_by_ts, lateness_days=lateness, max_key_bytes=20)
 
 
 # Each row breaks its own rule and, where it can, a later one too: the first in the order of the rules is the reason.
@@ -52,8 +53,12 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("wrong_type_value", {"value": "much", "domain": "mars"}),
     ("wrong_type_duration", {"spent": "long"}),
     ("null_ts", {"ts": None, "domain": "mars"}),
-    ("ts_outside_day", {"ts": str(START - 1), "domain": "mars"}),
-    ("ts_outside_day", {"ts": str(START + DAY)}),
+    ("too_late", {"ts": str(START - 1), "domain": "mars"}),
+    ("after_its_day", {"ts": str(START + DAY), "user_id": "u" * 21}),
+    ("too_long_user_id", {"user_id": "u" * 21, "domain": "mars"}),
+    ("too_long_item_id", {"item": "é" * 11}),
+    ("nul_in_item_id", {"item": "p\0"}),
+    ("nul_in_event_id", {"event_id": "e\0"}),
     ("unknown_domain", {"domain": "mars", "action": "land"}),
     ("unknown_domain", {"domain": None}),
     ("unknown_action", {"action": "gift", "spent": "-1"}),
@@ -65,19 +70,23 @@ BROKEN: list[tuple[str, dict[str, Any]]] = [
     ("unknown_item_type", {"kind": "comet"}),
     ("unknown_item_type", {**LIVE, "item": "p1", "kind": "product"}),
 ]
+NUL = next(i for i, (reason, _) in enumerate(BROKEN) if reason == "nul_in_event_id")
 ACCEPTED: list[dict[str, Any]] = [
     {},
     {"ts": str(START + DAY - 1), "value": "0", "spent": "0"},
     LIVE,
     {**LIVE, "action": "gift", "value": "9.5"},
     {"item": None, "kind": None, "host_id": "h"},
+    {"user_id": "é" * 10, "item": "😀 Mixed Case"},
 ]
 
 
 @pytest.fixture(scope="module")
 def reasons(spark: Any) -> dict[str, str | None]:
     rows = [row for _, row in BROKEN] + ACCEPTED
-    return {row["event_id"]: row[REASON] for row in checked(spark, rows).select("event_id", REASON).collect()}
+    found = checked(spark, rows).select("event_id", REASON).collect()
+    # The row whose id holds a NUL is the one that is not found by its number.
+    return {row["event_id"].replace("e\0", f"e{NUL}"): row[REASON] for row in found}
 
 
 @pytest.mark.parametrize("i", range(len(BROKEN)), ids=[f"{reason}-{i}" for i, (reason, _) in enumerate(BROKEN)])
@@ -112,14 +121,38 @@ def test_one_of_the_repeats_wins_whatever_the_order_and_refused_rows_neither_win
     spark: Any, seed: int
 ) -> None:
     rows = random.Random(seed).sample(REPEATS, len(REPEATS))
-    marked = mark_duplicates(checked(spark, rows).repartition(1 + seed)).persist()
-    events = sorted((row["event_id"], row["ts"], row["item_id"], row["ds"]) for row in accepted(marked).collect())
+    judged = checked(spark, rows).repartition(1 + seed).persist()
+    events = sorted((row["event_id"], row["ts"], row["item_id"], row["ds"]) for row in accepted(judged).collect())
     assert events == [("t:a", START + 1, "m", DS), ("t:b", START, "only", DS)]
-    refused = sorted((r["source_table"], r["reason"], r["ds"]) for r in quarantined(marked).collect())
+    refused = sorted((r["source_table"], r["reason"], r["ds"]) for r in quarantined(judged).collect())
     assert refused == [("t", "null_user", DS), ("t", "unknown_domain", DS), ("t", "unknown_domain", DS)]
-    counts = {row[REASON]: row["rows"] for row in count_rows(marked).collect()}
-    assert counts == {None: 2, "duplicate": 3, "null_user": 1, "unknown_domain": 2}
-    marked.unpersist()
+    counts = {row[REASON]: row["rows"] for row in count_rows(judged).collect()}
+    assert counts == {None: 5, "null_user": 1, "unknown_domain": 2}
+    assert [tuple(row) for row in count_events(accepted(judged)).collect()] == [("t", 2)]
+    judged.unpersist()
+
+
+def test_late_rows_join_the_day_of_their_time_up_to_the_lateness(spark: Any) -> None:
+    times = [START + DAY, START, START - 1, START - DAY, START - DAY - 1]
+    # One id on two days names two events.
+    rows = [{"ts": str(ts), "event_id": "same" if i in (1, 2) else f"e{i}"} for i, ts in enumerate(times)]
+    judged = checked(spark, rows, lateness=1)
+    found = sorted((row["ts"], row["ds"], row[REASON]) for row in judged.collect())
+    before = "2026-02-28"
+    assert found == [
+        (times[4], DS, "too_late"),
+        (times[3], before, None),
+        (times[2], before, None),
+        (times[1], DS, None),
+        (times[0], DS, "after_its_day"),
+    ]
+    assert sorted((r["ds"], r["event_id"]) for r in accepted(judged).collect()) == [
+        (before, "t:e3"),
+        (before, "t:same"),
+        (DS, "t:same"),
+    ]
+    counts = {(row["ds"], row[REASON]): row["rows"] for row in count_rows(judged).collect()}
+    assert counts == {(DS, "too_late"): 1, (DS, "after_its_day"): 1, (before, None): 2, (DS, None): 1}
 
 
 def test_quarantine_keeps_the_raw_row_whole_under_its_own_names(spark: Any) -> None:

@@ -186,10 +186,11 @@ def test_the_window_kept_day_by_day_equals_one_rebuilt_from_all_the_events(spark
             read_frames(spark, [tables.partition(done.warehouse, tables.EVENTS, ds)], LOG_EVENT),
             config.relations,
             config.nodes,
+            gap_minutes=config.sessions.gap_minutes,
         ).select(*EDGE.names)
         for ds in DAYS[:3]
     ]
-    window = window_edges(rebuilt[0].union(rebuilt[1]).union(rebuilt[2]), config.relations, DAYS[2]).collect()
+    window = window_edges(rebuilt[0].union(rebuilt[1]).union(rebuilt[2]), config.merges, DAYS[2]).collect()
     day = load_graph(run, SECOND)
     kept = {}
     for (src_type, name, dst_type), edges in day.graph.edges.items():

@@ -51,11 +51,11 @@ def test_every_shipped_configuration_loads(path: Path) -> None:
     config = load_config(path)
     assert config.graph_relations
     assert config.evaluate.targets
-    assert config.window_days == 28
+    assert config.window_days == {"twitch-golive.yaml": 14, "amazon-cdsr.yaml": 1096}.get(path.name, 28)
 
 
 def test_the_shipped_configurations_are_there() -> None:
-    assert {"local.yaml", "kuairand.yaml"} <= {path.name for path in SHIPPED}
+    assert {"local.yaml", "kuairand.yaml", "twitch-golive.yaml", "amazon-cdsr.yaml"} <= {path.name for path in SHIPPED}
 
 
 def test_the_base_alone_is_no_configuration_and_says_what_it_lacks() -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graphrep.errors import InputError
-from graphrep.graph import EdgeList, HeteroGraph
+from graphrep.graph import EdgeList, HeteroGraph, hetero
 
 WATCHES = ("user", "watches", "host")
 NODES = {"user": 3, "host": 2}
@@ -39,7 +41,7 @@ def test_edges_of_one_pair_are_kept_apart_in_the_order_given() -> None:
     assert edges.time is None
 
 
-def test_arrays_are_copies_and_read_only() -> None:
+def test_arrays_that_can_be_written_to_are_copied_and_the_graphs_are_read_only() -> None:
     mine = np.array([0, 1])
     edges = graph(mine, [0, 1], None, [5, 6]).edges[WATCHES]
     mine[0] = 2
@@ -47,6 +49,69 @@ def test_arrays_are_copies_and_read_only() -> None:
     for column in (edges.src, edges.dst, edges.weight, edges.time):
         with pytest.raises(ValueError, match="read-only"):
             column[0] = 0  # type: ignore[index]
+
+
+def frozen(values: Any, dtype: Any) -> Any:
+    array = np.array(values, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
+def test_read_only_arrays_in_order_are_taken_as_they_are() -> None:
+    given = frozen([0, 2, 2], int), frozen([1, 0, 0], int), frozen([1, -1, 2], np.float32), frozen([9, 8, 7], int)
+    edges = graph(*given).edges[WATCHES]
+    for column, mine in zip((edges.src, edges.dst, edges.weight, edges.time), given, strict=True):
+        assert np.shares_memory(column, mine)
+
+
+def test_of_read_only_arrays_those_of_another_type_are_copied_and_those_out_of_order_all() -> None:
+    src, narrow = frozen([0, 2], np.int64), frozen([1, 0], np.int32)
+    edges = graph(src, narrow).edges[WATCHES]
+    assert np.shares_memory(edges.src, src)
+    assert (edges.dst.dtype, edges.dst.tolist()) == (np.int64, [1, 0])
+    late = frozen([2, 0], np.int64)
+    edges = graph(late, narrow).edges[WATCHES]
+    assert not np.shares_memory(edges.src, late)
+    assert (edges.src.tolist(), edges.dst.tolist()) == ([0, 2], [0, 1])
+
+
+def test_arrays_mapped_from_files_are_taken_as_they_are(tmp_path: Any) -> None:
+    np.save(tmp_path / "src.npy", np.array([0, 1, 2]))
+    mapped = np.load(tmp_path / "src.npy", mmap_mode="r")
+    assert np.shares_memory(graph(mapped, frozen([0, 1, 1], int)).edges[WATCHES].src, mapped)
+
+
+@settings(max_examples=80, deadline=None, derandomize=True, database=None)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(-4, 4), st.integers(0, 9)), min_size=1, max_size=30
+    ),
+    presorted=st.booleans(),
+    read_only=st.booleans(),
+    piece=st.integers(1, 7),
+)
+def test_whoever_owns_the_arrays_the_graph_is_the_stable_sort_of_the_edges(
+    rows: Any, presorted: bool, read_only: bool, piece: int
+) -> None:
+    rows = sorted(rows, key=lambda row: row[:2]) if presorted else rows
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    columns[2] = columns[2].astype(np.float32)
+    for column in columns:
+        column.flags.writeable = not read_only
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hetero, "_PIECE", piece)
+        edges = graph(*columns).edges[WATCHES]
+    found = list(zip(edges.src.tolist(), edges.dst.tolist(), edges.weight.tolist(), edges.time.tolist(), strict=True))
+    assert found == sorted(rows, key=lambda row: row[:2])
+
+
+@pytest.mark.parametrize("place", [0, 3, 8])
+def test_a_bad_value_is_found_in_whatever_piece_it_lies(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    monkeypatch.setattr(hetero, "_PIECE", 4)
+    weight = np.ones(9, np.float32)
+    weight[place] = np.inf
+    with pytest.raises(InputError, match=r"finite in float32, found inf \(1 in all\)"):
+        graph([0] * 9, [0] * 9, weight)
 
 
 def test_graph_cannot_be_changed_through_its_mappings() -> None:

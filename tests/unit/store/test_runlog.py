@@ -27,11 +27,13 @@ def test_a_record_is_read_back_and_belongs_to_its_day(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("again", vocab.STAGES)
-def test_a_new_record_drops_those_of_the_later_stages_only(tmp_path: Path, again: str) -> None:
+def test_a_new_record_drops_those_of_a_runs_later_stages_only(tmp_path: Path, again: str) -> None:
     for stage in vocab.STAGES:
         runlog.record_stage(tmp_path, DAY, stage, {"n": 1})
     runlog.record_stage(tmp_path, DAY, again, {"n": 2})
-    kept = vocab.STAGES[: vocab.STAGES.index(again)]
+    # The tables of a day feed the runs of many days, each of which compares fingerprints by itself.
+    of_the_day = again in (vocab.LOGS, vocab.EDGES)
+    kept = set(vocab.STAGES) - {again} if of_the_day else vocab.STAGES[: vocab.STAGES.index(again)]
     assert runlog.read_run(tmp_path, DAY)["stages"] == {**{stage: {"n": 1} for stage in kept}, again: {"n": 2}}
 
 

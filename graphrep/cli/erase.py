@@ -1,0 +1,54 @@
+"""Command that takes keys out of a warehouse: ``erase``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from graphrep import vocab
+from graphrep.cli.options import LOCAL, AsJson, Config, Warehouse, now
+from graphrep.cli.show import Bars, print_json, print_lines
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: graphrep erase --keys gone.txt --warehouse demo/warehouse")
+def erase(
+    keys: Annotated[Path, typer.Option("--keys", help="File of lines KEY or TYPE<TAB>KEY, UTF-8.")],
+    config: Config = LOCAL,
+    warehouse: Warehouse = None,
+    node_type: Annotated[str, typer.Option("--type", help="Node type of lines without one.")] = vocab.USER,
+    as_json: AsJson = False,
+) -> None:
+    """Erase keys for ever: dictionary, working tables, day graphs. Releases that hold one are named."""
+    from graphrep.config import load_config
+    from graphrep.pipeline import erase as pipeline
+    from graphrep.pipeline.context import Run
+    from graphrep.store.erase import read_keys
+
+    at = now()
+    run = Run(load_config(config, warehouse=warehouse), today=at.date(), progress=Bars())
+    record = pipeline.erase(run, read_keys(keys, node_type, list(run.config.nodes)), at=at)
+    if as_json:
+        print_json(record)
+    else:
+        print_lines(_lines(record))
+
+
+def _lines(record: dict[str, Any]) -> list[str]:
+    asked = ", ".join(f"{count:,} {node_type}" for node_type, count in record["keys"].items())
+    rows = ", ".join(f"{count:,} of {table}" for table, count in record["rows"].items())
+    lines = [
+        f"keys        {asked}; {record['remembered']:,} not erased before",
+        f"dictionary  {record['dictionary']:,} keys became tombstones",
+        f"rows        {rows or 'none'}",
+        f"graphs      {', '.join(record['graphs']) + ' removed: run the day again' if record['graphs'] else 'none'}",
+    ]
+    for release_id, held in record["releases"].items():
+        found = ", ".join(f"{count:,} {node_type}" for node_type, count in held.items())
+        lines.append(f"release     {release_id} still holds {found}: publish anew, then remove it")
+    for release_id in record["unreadable"]:
+        lines.append(f"release     {release_id} cannot be read and may hold any: remove it")
+    return lines
