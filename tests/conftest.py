@@ -25,7 +25,7 @@ def spark() -> Iterator[Any]:
     from graphrep.store.spark import session
 
     # Many tiny jobs: a JVM that compiles quickly beats one that compiles well.
-    os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m")
     opened = session(Spark(master="local[2]", driver_memory="1g", shuffle_partitions=2), "graphrep tests")
     yield opened
     opened.stop()

@@ -21,13 +21,7 @@ RANK = "_rank"
 
 
 def check_rows(
-    rows: DataFrame,
-    surfaces: Mapping[str, Surface],
-    ds: str,
-    *,
-    cut_by_ts: bool,
-    lateness_days: int,
-    max_key_bytes: int,
+    rows: DataFrame, surfaces: Mapping[str, Surface], ds: str, *, cut_by_ts: bool, lateness_days: int
 ) -> DataFrame:
     """Add ``ds``, the day of the row's time, and ``_reason``: null for an event, else the first rule that it breaks.
 
@@ -37,7 +31,6 @@ def check_rows(
         cut_by_ts: the rows are a pool of many days: those of other days are left out, not refused; those without a
             readable time could be of any day, and are ``undated``.
         lateness_days: rows of a delivery may tell of so many days before it.
-        max_key_bytes: longest id or query, in bytes of UTF-8.
     """
     ts, start = F.col(Event.TS), F.unix_millis(F.lit(f"{ds} 00:00:00").cast("timestamp"))
     late = 0 if cut_by_ts else lateness_days
@@ -46,7 +39,7 @@ def check_rows(
         rows = rows.where(inside | ts.isNull())
     undated = [F.when(ts.isNull(), UNDATED)] if cut_by_ts else []
     when = [("too_late", ts < start - late * vocab.DAY_MS), ("after_its_day", ts >= start + vocab.DAY_MS)]
-    reason = F.coalesce(*undated, *[F.when(broken, name) for name, broken in _rules(surfaces, when, max_key_bytes)])
+    reason = F.coalesce(*undated, *[F.when(broken, name) for name, broken in _rules(surfaces, when)])
     day = F.coalesce(*[F.when(ts >= start - i * vocab.DAY_MS, _days_before(ds, i)) for i in range(late + 1)])
     rows = rows.withColumn(REASON, reason)
     # Each table has columns of its own; few rows pay for their JSON.
@@ -58,45 +51,36 @@ def _days_before(ds: str, days: int) -> str:
     return (dt.date.fromisoformat(ds) - dt.timedelta(days=days)).isoformat()
 
 
-def _rules(
-    surfaces: Mapping[str, Surface], when: list[tuple[str, Column]], max_key_bytes: int
-) -> list[tuple[Column, Column]]:
-    pairs = [f"{domain}\0{action}" for domain, surface in surfaces.items() for action in surface.actions]
-    types = [f"{domain}\0{kind}" for domain, surface in surfaces.items() for kind in surface.item_types]
+def _rules(surfaces: Mapping[str, Surface], when: list[tuple[str, Column]]) -> list[tuple[Column, Column]]:
     domain = F.col(Event.DOMAIN)
     item, kind = F.col(Event.ITEM_ID), F.col(Event.ITEM_TYPE)
     about = F.coalesce(item, F.col(Event.HOST_ID), F.col(Event.ROOM_ID), F.col(Event.QUERY))
-    wrong_type = F.col(n.WRONG_TYPE)
+    wrong_type, bad_key = F.col(n.WRONG_TYPE), F.col(n.BAD_KEY)
     rules: list[tuple[str | Column, Column]] = [
         ("corrupt_row", F.col(n.CORRUPT)),
         ("null_user", F.col(Event.USER_ID).isNull()),
         (F.concat(F.lit("wrong_type_"), wrong_type), wrong_type.isNotNull()),
         ("null_ts", F.col(Event.TS).isNull()),
         *when,
-        *[rule for name in n.KEYS for rule in _key_rules(name, max_key_bytes)],
+        (bad_key, bad_key.isNotNull()),
         ("unknown_domain", domain.isNull() | ~domain.isin(*surfaces)),
-        ("unknown_action", ~_known(F.concat_ws("\0", domain, F.col(Event.ACTION)), pairs)),
+        ("unknown_action", ~_known(surfaces, F.col(Event.ACTION), "actions")),
         ("negative_duration", F.col(Event.DURATION) < 0),
         ("negative_value", F.col(Event.VALUE) < 0),
         ("nothing_acted_on", about.isNull()),
         ("item_without_type", item.isNotNull() & kind.isNull()),
-        ("unknown_item_type", item.isNotNull() & ~_known(F.concat_ws("\0", domain, kind), types)),
+        ("unknown_item_type", item.isNotNull() & ~_known(surfaces, kind, "item_types")),
     ]
     return [(F.lit(name) if isinstance(name, str) else name, broken) for name, broken in rules]
 
 
-def _known(value: Column, names: list[str]) -> Column:
-    return value.isin(*names) if names else F.lit(False)
-
-
-def _key_rules(name: str, max_bytes: int) -> list[tuple[str | Column, Column]]:
-    """What no table or file that a key travels through agrees on: it is refused here, where it can be named."""
-    key = F.col(name)
-    return [
-        (f"too_long_{name}", F.octet_length(key) > max_bytes),
-        (f"nul_in_{name}", F.contains(key, F.lit("\0"))),
-        (f"not_utf8_{name}", ~F.is_valid_utf8(key)),
-    ]
+def _known(surfaces: Mapping[str, Surface], value: Column, field: str) -> Column:
+    """Whether the row's surface has the value. A table of one surface has a constant for it, so one list is left."""
+    found = F.lit(False)
+    for domain, surface in surfaces.items():
+        if names := getattr(surface, field):
+            found = found | ((F.col(Event.DOMAIN) == domain) & value.isin(*names))
+    return F.coalesce(found, F.lit(False))
 
 
 def accepted(rows: DataFrame) -> DataFrame:
@@ -105,15 +89,22 @@ def accepted(rows: DataFrame) -> DataFrame:
     The earliest wins; those of one time are ordered by their values, and two that agree in all of them are the same
     event. So the winner depends on neither files nor partitions.
     """
-    good = select_contract(rows.where(F.col(REASON).isNull()), LOG_EVENT)
-    return first_of_each(good)
+    # The refused are left out behind the window: before it, every rule would be worked out once more for the filter.
+    good = F.col(REASON).isNull()
+    return select_contract(_first(rows, good).where(good), LOG_EVENT)
 
 
 def first_of_each(events: DataFrame) -> DataFrame:
     """One event per id and day; see :func:`accepted`."""
+    return _first(events)
+
+
+def _first(rows: DataFrame, *also: Column) -> DataFrame:
     values = [name for name in LOG_EVENT.names if name not in (Event.EVENT_ID, Event.TS, Event.DS)]
-    same = Window.partitionBy(Event.DS, Event.EVENT_ID).orderBy(Event.TS, *values)
-    return events.withColumn(RANK, F.row_number().over(same)).where(F.col(RANK) == 1).drop(RANK)
+    # Sorting by a number decides nearly every comparison without reading the strings.
+    number = F.xxhash64(Event.EVENT_ID, Event.DS)
+    same = Window.partitionBy(number, Event.EVENT_ID, Event.DS, *also).orderBy(Event.TS, *values)
+    return rows.withColumn(RANK, F.row_number().over(same)).where(F.col(RANK) == 1).drop(RANK)
 
 
 def quarantined(rows: DataFrame) -> DataFrame:

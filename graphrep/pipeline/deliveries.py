@@ -40,5 +40,14 @@ def check_delivered(run: Run, first: str, upto: str) -> None:
         InputError: it did not, for the day that is named.
     """
     for day in raw_days_between(run, first, upto):
-        if runlog.FINGERPRINT not in (runlog.read_stage(run.warehouse, day, vocab.LOGS) or {}):
-            raise InputError(f"the checked logs of {day}", found="none", fix=f"run graphrep logs --ds {day} first")
+        check_logs(run, day)
+
+
+def check_logs(run: Run, day: str) -> None:
+    """Make sure that stage ``logs`` accepted a day.
+
+    Raises:
+        InputError: it did not.
+    """
+    if runlog.FINGERPRINT not in (runlog.read_stage(run.warehouse, day, vocab.LOGS) or {}):
+        raise InputError(f"the checked logs of {day}", found="none", fix=f"run graphrep logs --ds {day} first")

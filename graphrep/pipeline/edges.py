@@ -9,7 +9,7 @@ from graphrep.config import Config
 from graphrep.contracts import EDGE, EXCLUSION, LOG_EVENT, NODE_DAY, Edge, Event
 from graphrep.errors import InputError
 from graphrep.pipeline.context import Run, add_days, day_range, fingerprint
-from graphrep.pipeline.deliveries import Deliveries, check_delivered, deliveries_of
+from graphrep.pipeline.deliveries import Deliveries, check_logs, deliveries_of
 from graphrep.store import files, runlog, tables
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run_edges(run: Run, ds: str) -> dict[str, Any]:
     from graphrep.pipeline.transitions import make_transitions
 
     run.check_ds(ds)
-    check_delivered(run, ds, ds)
+    check_logs(run, ds)
     opened = [day for day in day_range(add_days(ds, -run.config.logs.lateness_days), ds) if deliveries_of(run, day, ds)]
     for day in opened:
         make_edges(run, day, ds)

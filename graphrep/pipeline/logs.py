@@ -113,7 +113,8 @@ def _scan_pool(run: Run, name: str) -> tuple[list[str], int]:
     path = raw.table_path(config.root, name, config.tables[name])
     if not raw.data_files(path, config.tables[name]):
         return [], 0
-    rows = logs.normalise(read_raw(run.spark, path, config.tables[name]), name, config.tables[name], CORRUPT)
+    table = config.tables[name]
+    rows = logs.normalise(read_raw(run.spark, path, table), name, table, CORRUPT, max_key_bytes=config.max_key_bytes)
     day = F.floor(F.col(Event.TS) / vocab.DAY_MS).alias("day")
     with spark_errors(f"log table {name}", given=True):
         found = {row.day: row["count"] for row in rows.groupBy(day).count().collect()}
@@ -131,7 +132,7 @@ def _checked_rows(run: Run, ds: str) -> tuple[DataFrame, dict[str, dict[str, str
     from graphrep.store.spark import CORRUPT, read_raw
 
     config, parts, schemas = run.config, [], {}
-    limits = {"lateness_days": config.logs.lateness_days, "max_key_bytes": config.logs.max_key_bytes}
+    lateness, longest = config.logs.lateness_days, config.logs.max_key_bytes
     for name, table in config.logs.tables.items():
         path = raw.day_path(config.logs.root, name, table, ds) if _begun(run, name, ds) else None
         if path is None:
@@ -139,8 +140,10 @@ def _checked_rows(run: Run, ds: str) -> tuple[DataFrame, dict[str, dict[str, str
         where = f"log table {name}, day {ds}"
         rows = read_raw(run.spark, path, table)
         schemas[name] = {field.name: field.dataType.simpleString() for field in rows.schema if field.name != CORRUPT}
-        rows = logs.normalise(rows, name, table, CORRUPT, where=where)
-        parts.append(logs.check_rows(rows, config.surfaces, ds, cut_by_ts=not table.partitioned, **limits))
+        rows = logs.normalise(rows, name, table, CORRUPT, max_key_bytes=longest, where=where)
+        parts.append(
+            logs.check_rows(rows, config.surfaces, ds, cut_by_ts=not table.partitioned, lateness_days=lateness)
+        )
     if not parts:
         raise InputError("at least one log table with rows", found="none", where=f"--ds {ds}")
     rows, erased = reduce(lambda a, b: a.unionByName(b), parts), erased_hashes(run)

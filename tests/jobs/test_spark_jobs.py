@@ -31,7 +31,7 @@ def submit(place: Any, stage: str, warehouse: Path, ds: str = DAY) -> subprocess
     ]
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYSPARK", "SPARK"))}
     environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    environ |= {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1"}
+    environ |= {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"}
     return subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=300, env=environ, cwd=REPOSITORY
     )

@@ -43,12 +43,12 @@ def stamps(place: Any, table: str) -> dict[str, set[int]]:
 @pytest.fixture
 def late(place: Any) -> Any:
     """Three days; the third brings a visit of the first, one of the second, one too old, and one of the future."""
+    place.configure(lambda settings: settings["logs"].update(max_quarantine_share=0.1))
     for ds in DAYS[:2]:
         deliver(place, ds)
     run_day(place.run(), DAYS[1], at=place.at)
     place.before = {t: stamps(place, t) for t in ("events", "edges", "node_days")}
     deliver(place, DAYS[2], visit(DAYS[0], "first"), visit(DAYS[1], "second"), visit(DAYS[3], "future"))
-    place.configure(lambda settings: settings["logs"].update(max_quarantine_share=0.1))
     return place
 
 

@@ -40,8 +40,8 @@ def frame(spark: Any, rows: list[dict[str, Any]]) -> Any:
 
 
 def checked(spark: Any, rows: list[dict[str, Any]], *, cut_by_ts: bool = False, lateness: int = 0) -> Any:
-    raw = normalise(frame(spark, rows), "t", TABLE, "bad")
-    return check_rows(raw, SURFACES, DS, cut_by_ts=cut_by_ts, lateness_days=lateness, max_key_bytes=20)
+    raw = normalise(frame(spark, rows), "t", TABLE, "bad", max_key_bytes=20)
+    return check_rows(raw, SURFACES, DS, cut_by_ts=cut_by_ts, lateness_days=lateness)
 
 
 # Each row breaks its own rule and, where it can, a later one too: the first in the order of the rules is the reason.

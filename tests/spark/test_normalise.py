@@ -65,7 +65,9 @@ def times(spark: Any) -> dict[str, Rows]:
     frames = []
     for name, (unit, kind, values, _) in TIMES.items():
         raw = one_column(spark, values, kind, "at", {"case": name})
-        frames.append(normalise(raw, name, log_table(ts={"column": "at", "unit": unit}), "_bad").drop(ROW))
+        frames.append(
+            normalise(raw, name, log_table(ts={"column": "at", "unit": unit}), "_bad", max_key_bytes=99).drop(ROW)
+        )
     found: dict[str, Rows] = {name: [] for name in TIMES}
     for row in reduce(lambda a, b: a.unionByName(b), frames).collect():
         found[row["_table"]].append(row.asDict())
@@ -89,7 +91,9 @@ def collected(frame: Any) -> Rows:
 def test_durations_become_seconds_and_what_is_no_finite_number_is_named(spark: Any) -> None:
     values = ["1500", "0", "-1", "", "inf", "NaN", "1,5", None]
     raw = one_column(spark, values, T.StringType(), "spent", {"ts": "1"})
-    rows = collected(normalise(raw, "t", log_table(duration={"column": "spent", "unit": "ms"}), "_bad"))
+    rows = collected(
+        normalise(raw, "t", log_table(duration={"column": "spent", "unit": "ms"}), "_bad", max_key_bytes=99)
+    )
     assert [row["duration"] for row in rows] == [1.5, 0.0, -0.001, None, None, None, None, None]
     named = [None, None, None, None, "duration", "duration", "duration", None]
     assert [row[WRONG_TYPE] for row in rows] == named
@@ -106,7 +110,7 @@ def test_names_are_mapped_values_renamed_and_constants_filled_in(spark: Any) -> 
         domain={"value": "live"},
         value="price",
     )
-    rows = collected(normalise(raw, "t", table, "_bad"))
+    rows = collected(normalise(raw, "t", table, "_bad", max_key_bytes=99))
     keep = ("user_id", "action", "domain", "item_id", "room_id", "value", "host_id", "query")
     assert [tuple(row[name] for name in keep) for row in rows] == [
         ("a", "watch", "live", None, "5", 7.5, None, None),
@@ -118,7 +122,7 @@ def test_names_are_mapped_values_renamed_and_constants_filled_in(spark: Any) -> 
 
 def test_the_source_id_carries_the_table_and_a_row_without_one_is_known_by_its_content(spark: Any) -> None:
     raw = one_column(spark, ["7", None, " ", "", "7"], T.StringType(), "event_id", {"ts": "1"})
-    ids = [row["event_id"] for row in collected(normalise(raw, "live", log_table(), "_bad"))]
+    ids = [row["event_id"] for row in collected(normalise(raw, "live", log_table(), "_bad", max_key_bytes=99))]
     assert [ids[0], ids[4]] == ["live:7", "live:7"]
     assert len(set(ids)) == 4
     assert {len(hashed) for hashed in ids[1:4]} == {len("live:") + 32}
@@ -127,14 +131,17 @@ def test_the_source_id_carries_the_table_and_a_row_without_one_is_known_by_its_c
 def test_the_content_of_a_row_gives_the_same_id_whatever_the_order_of_its_columns(spark: Any) -> None:
     raw = one_column(spark, ["1", "2"], T.StringType(), "ts", {})
     turned = raw.select(*reversed(raw.columns))
-    ids = [[r["event_id"] for r in collected(normalise(f, "t", log_table(), "_bad"))] for f in (raw, turned)]
+    ids = [
+        [r["event_id"] for r in collected(normalise(f, "t", log_table(), "_bad", max_key_bytes=99))]
+        for f in (raw, turned)
+    ]
     assert ids[0] == ids[1]
     assert ids[0][0] != ids[0][1]
 
 
 def test_a_row_that_the_format_could_not_read_is_marked(spark: Any) -> None:
     raw = one_column(spark, ["1"], T.StringType(), "ts", {"_bad": "1;2;3"})
-    assert [row[CORRUPT] for row in collected(normalise(raw, "t", log_table(), "_bad"))] == [True]
+    assert [row[CORRUPT] for row in collected(normalise(raw, "t", log_table(), "_bad", max_key_bytes=99))] == [True]
 
 
 @pytest.mark.parametrize(
@@ -151,20 +158,20 @@ def test_a_row_that_the_format_could_not_read_is_marked(spark: Any) -> None:
 def test_a_mapping_that_does_not_fit_is_refused_by_name(spark: Any, columns: dict[str, Any], says: str) -> None:
     schema = "ts string, user_id string, action string, domain string, nested struct<a:string>, many array<string>"
     with pytest.raises(InputError, match=says):
-        normalise(spark.createDataFrame([], schema), "live", log_table(**columns), "_bad")
+        normalise(spark.createDataFrame([], schema), "live", log_table(**columns), "_bad", max_key_bytes=99)
 
 
 def test_an_optional_key_that_no_json_line_has_is_null_and_a_required_one_is_refused(spark: Any) -> None:
     plain = one_column(spark, [1], T.LongType(), "ts", PLAIN)
     table = log_table(value="coins").model_copy(update={"format": "jsonl"})
-    assert normalise(plain, "t", table, "_bad").collect()[0].value is None
+    assert normalise(plain, "t", table, "_bad", max_key_bytes=99).collect()[0].value is None
     table = log_table(user_id="who").model_copy(update={"format": "jsonl"})
     with pytest.raises(InputError, match="the column 'who'"):
-        normalise(plain, "t", table, "_bad")
+        normalise(plain, "t", table, "_bad", max_key_bytes=99)
 
 
 @pytest.mark.parametrize("missing", ["ts", "user_id", "action", "domain"])
 def test_a_required_column_without_a_source_says_where_to_map_it(spark: Any, missing: str) -> None:
     schema = ", ".join(f"{name} string" for name in ("ts", "user_id", "action", "domain") if name != missing)
     with pytest.raises(InputError, match=rf"a source for {missing}, .*map it under logs.tables.live.columns"):
-        normalise(spark.createDataFrame([], schema), "live", log_table(), "_bad")
+        normalise(spark.createDataFrame([], schema), "live", log_table(), "_bad", max_key_bytes=99)

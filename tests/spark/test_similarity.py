@@ -87,7 +87,7 @@ def test_alike_items_of_the_window_are_edges_that_weigh_their_cosine(built: Any)
 def test_vectors_of_the_label_day_and_later_change_nothing(again: Any) -> None:
     before = stamps(again)
     deliver_vectors(again, DS, {key: [1.0, 1.0] for key in VECTORS})
-    assert run_graph(again.run(), DS)["item_vectors"]
+    assert run_graph(again.run(), DS)["inputs"]["item_vectors"]
     assert stamps(again) == before
 
 

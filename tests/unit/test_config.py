@@ -335,3 +335,15 @@ def test_a_fingerprint_does_not_depend_on_where_logs_and_warehouse_lie_nor_on_or
     one, other = load_config(LOCAL), load_config(LOCAL, logs=tmp_path / "l", warehouse=tmp_path / "w")
     assert one.fingerprint(*SECTIONS) == other.fingerprint(*reversed(SECTIONS))
     assert load(tmp_path, "logs/root", "elsewhere").fingerprint("logs") == one.fingerprint("logs")
+
+
+def test_the_example_of_the_readme_is_a_configuration(tmp_path: Path) -> None:
+    readme = (CONFIGS.parent / "README.md").read_text(encoding="utf-8")
+    example = readme.split("## What the graph is made of")[1].split("```yaml")[1].split("```")[0]
+    file = tmp_path / "example.yaml"
+    file.write_text(f"extends: {CONFIGS / 'local.yaml'}\n{example}", encoding="utf-8")
+    config = load_config(file)
+    assert config.relations["skips_video"].confirmed_by == ("watch", "like")
+    assert config.relations["gifts_host"].value_weight == "log"
+    assert {"then_video_host", "then_host_product", "looks_like"} <= config.graph_relations.keys()
+    assert config.reach_days == 7
