@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graphrep.config import Config, NodeSource, Relation, load_config
+from graphrep.config import Config, Intensity, NodeSource, Relation, load_config
 from graphrep.contracts import LOG_EVENT
 from graphrep.datasets.sample import SampleSpec, sample_logs
 from graphrep.store import tables
@@ -38,7 +38,9 @@ RANKED = {"duration_percentile": "duration", "value_percentile": "value"}
 def settings(logs: Path, warehouse: Path, heap: str, partitions: int) -> Config:
     config = load_config(ROOT / "configs" / "local.yaml", logs=logs, warehouse=warehouse)
     spark = config.spark.model_copy(update={"driver_memory": heap, "shuffle_partitions": partitions})
-    return config.model_copy(update={"spark": spark})
+    # Who does too much is looked for and nobody is left out: the SQL has no such step.
+    nobody = Intensity(max_events=10**9, max_active_hours=24, max_distinct=10**9)
+    return config.model_copy(update={"spark": spark, "intensity": nobody})
 
 
 def make_logs(out: Path, events: int) -> int:

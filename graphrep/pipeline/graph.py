@@ -12,8 +12,8 @@ from graphrep.contracts import ADJACENCY, EDGE, EDGE_WEEK, NODE_ACTIVITY, NODE_D
 from graphrep.errors import InputError, StoreError
 from graphrep.pipeline.arrays import write_edge_arrays
 from graphrep.pipeline.context import Run, add_days, day_range, fingerprint
+from graphrep.pipeline.day_edges import checked_edges
 from graphrep.pipeline.deliveries import check_delivered
-from graphrep.pipeline.edges import checked_edges
 from graphrep.pipeline.ids import extend_dictionary
 from graphrep.pipeline.logs import raw_days
 from graphrep.pipeline.similarity import similarity_inputs, write_similarities

@@ -8,16 +8,14 @@ from typing import Any
 
 from graphrep import vocab
 from graphrep.errors import InputError
-from graphrep.pipeline.context import Run, add_days, day_range
-from graphrep.pipeline.deliveries import deliveries_of, raw_days_between
-from graphrep.pipeline.edges import make_edges, run_edges
+from graphrep.pipeline.context import Run, add_days
+from graphrep.pipeline.deliveries import raw_days_between
+from graphrep.pipeline.edges import make_days, run_edges
 from graphrep.pipeline.embed import run_embed
 from graphrep.pipeline.evaluate import run_evaluate
 from graphrep.pipeline.graph import run_graph, window_of
 from graphrep.pipeline.logs import run_logs
 from graphrep.pipeline.publish import run_publish
-from graphrep.pipeline.transitions import make_transitions
-from graphrep.pipeline.window import DayWindow
 from graphrep.store import files
 from graphrep.store.erase import erasure_lock
 
@@ -60,22 +58,12 @@ def run_day(
         for day in raw_days_between(run, add_days(window.first, -run.config.reach_days), ds):
             records[vocab.LOGS] = run_stage(run, vocab.LOGS, day, at=at)
     if window and vocab.EDGES in chosen:
-        records[vocab.EDGES] = _make_days(run, window, ds)
+        with files.locked(erasure_lock(run.warehouse), shared=True):
+            records[vocab.EDGES] = make_days(run, window.first, ds)
     for stage in chosen:
         if stage not in (vocab.LOGS, vocab.EDGES):
             records[stage] = run_stage(run, stage, ds, at=at)
     return records
-
-
-def _make_days(run: Run, window: DayWindow, ds: str) -> dict[str, Any]:
-    """The daily edges and transitions of the window and of the label day, from all that was delivered by then."""
-    days = [day for day in day_range(window.first, max(window.last, ds)) if deliveries_of(run, day, ds)]
-    with files.locked(erasure_lock(run.warehouse), shared=True):
-        for day in days:
-            make_edges(run, day, ds)
-        for day in days:
-            make_transitions(run, day, ds)
-        return make_edges(run, ds, ds)
 
 
 def _between(first: str, last: str) -> list[str]:

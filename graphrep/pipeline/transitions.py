@@ -10,8 +10,8 @@ from graphrep.config import Config, Transition
 from graphrep.contracts import EDGE, TAIL, Edge, Tail
 from graphrep.errors import InputError
 from graphrep.pipeline.context import Run, add_days, day_range, fingerprint
+from graphrep.pipeline.day_edges import kept_events, read_events
 from graphrep.pipeline.deliveries import deliveries_of
-from graphrep.pipeline.edges import kept_events, read_events
 from graphrep.store import files, runlog, tables
 
 if TYPE_CHECKING:
