@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -189,12 +190,12 @@ def map_columns(path: Path, name: str, dtypes: Mapping[str, npt.DTypeLike], rows
 
 
 def count_by(path: Path, column: str) -> dict[str, int]:
-    """Rows of a table by the value of one column."""
-    table = read_table(path, [column])
-    if not table.num_rows:
-        return {}
-    counted = table[column].combine_chunks().value_counts()
-    return {str(entry["values"]): int(entry["counts"]) for entry in counted.to_pylist()}
+    """Rows of a table by the value of one column, a batch in memory at a time."""
+    found: Counter[str] = Counter()
+    for batch in stream_table(path, [column]):
+        counted = batch[column].value_counts()
+        found.update({str(entry["values"]): int(entry["counts"]) for entry in counted.to_pylist()})
+    return dict(found)
 
 
 def count_rows(path: Path) -> int:
