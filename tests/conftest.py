@@ -36,7 +36,6 @@ class Place:
     """A directory with ``config.yaml``, ``logs/`` and ``warehouse/``."""
 
     root: Path
-    spark: Any
 
     def __post_init__(self) -> None:
         self.config, self.logs, self.warehouse = (self.root / n for n in ("config.yaml", "logs", "warehouse"))
@@ -66,7 +65,7 @@ class Place:
         from graphrep.pipeline.context import Run
 
         config = load_config(self.config, logs=self.logs, warehouse=self.warehouse)
-        return Run(config, today=self.at.date(), _spark=self.spark)
+        return Run(config, today=self.at.date())
 
 
 def good_day(ds: str) -> dict[str, list[dict[str, Any]]]:
@@ -86,7 +85,7 @@ def new_place(spark: Any) -> Callable[[Path], Place]:
     """Makes a configured place in a directory."""
 
     def make(root: Path) -> Place:
-        place = Place(root, spark)
+        place = Place(root)
         place.configure()
         return place
 

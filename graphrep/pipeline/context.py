@@ -56,7 +56,7 @@ class Run:
     config: Config
     today: dt.date
     progress: Progress = field(default_factory=Silent)
-    _spark: SparkSession | None = field(default=None, repr=False)
+    _spark: SparkSession | None = field(default=None, init=False, repr=False)
     raw_days: dict[str, list[str]] = field(default_factory=dict, repr=False)
     pool_rows: dict[str, int] = field(default_factory=dict, repr=False)
     contents: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)

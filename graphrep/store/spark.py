@@ -72,9 +72,10 @@ TUNED = {
 
 
 def session(config: Spark, name: str = "graphrep") -> SparkSession:
-    """The running session, or a new one, with the settings above.
+    """A session with the settings above, on the running Spark or a new one.
 
-    Under ``spark-submit`` the master, the memory and the cores are the cluster's own.
+    Its settings are its own: two configurations in one process do not change each other's. Under ``spark-submit`` the
+    master, the memory and the cores are the cluster's.
 
     Raises:
         MachineError: no Java that Spark can run on.
@@ -94,7 +95,7 @@ def session(config: Spark, name: str = "graphrep") -> SparkSession:
             os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
             builder = builder.config("spark.driver.bindAddress", "127.0.0.1")
             builder = builder.config("spark.driver.host", "127.0.0.1")
-    opened = builder.getOrCreate()
+    opened = builder.getOrCreate().newSession()
     given = opened.sparkContext.getConf()
     tuned = {**TUNED, "spark.sql.shuffle.partitions": str(config.shuffle_partitions)}
     for key, value in {**{key: value for key, value in tuned.items() if not given.contains(key)}, **FIXED}.items():

@@ -62,7 +62,7 @@ def amazon_folder(folder: Path) -> Path:
     return folder
 
 
-def run_logs_of(config: str, root: Path, ds: str, spark: Any) -> dict[str, Any]:
+def run_logs_of(config: str, root: Path, ds: str) -> dict[str, Any]:
     """The record of the stage ``logs``, run on ``root/logs`` with a shipped configuration."""
     from graphrep.config import load_config
     from graphrep.pipeline.context import Run
@@ -72,16 +72,17 @@ def run_logs_of(config: str, root: Path, ds: str, spark: Any) -> dict[str, Any]:
     settings = load_config(ROOT / "configs" / config, logs=root / "logs", warehouse=root / "warehouse")
     limits = settings.logs.model_copy(update={"max_quarantine_share": 1.0})
     settings = settings.model_copy(update={"logs": limits})
-    return run_logs(Run(settings, today=check_day(ds), _spark=spark), ds)
+    return run_logs(Run(settings, today=check_day(ds)), ds)
 
 
-def test_twitch_sessions_become_events_and_wrong_ones_are_counted(tmp_path: Path, spark: Any) -> None:
+@pytest.mark.usefixtures("spark")
+def test_twitch_sessions_become_events_and_wrong_ones_are_counted(tmp_path: Path) -> None:
     good = ["ann", 1, "2019-07-01T10:00", 60, 240, "Chess,Go"]
     sessions = [good, ["ann", 2, "2019-07-01T12:00", -5, 0, "Chess"], ["", 3, "2019-07-01T13:00", 0, 0, "Go"], good]
     assert import_logs("twitch-golive", twitch_folder(tmp_path / "src", sessions), tmp_path / "logs", Silent()) == {
         "golive": 10
     }
-    record = run_logs_of("twitch-golive.yaml", tmp_path, "2019-07-01", spark)
+    record = run_logs_of("twitch-golive.yaml", tmp_path, "2019-07-01")
     assert record["rows"] == {
         "golive": {"accepted": 4, "duplicate": 3, "negative_duration": 1, "null_user": 2},
     }
@@ -96,13 +97,14 @@ def test_twitch_sessions_become_events_and_wrong_ones_are_counted(tmp_path: Path
     assert events[Event.USER_ID].to_pylist() == events[Event.HOST_ID].to_pylist()
 
 
-def test_amazon_reviews_of_a_day_become_events_though_shops_have_none(tmp_path: Path, spark: Any) -> None:
+@pytest.mark.usefixtures("spark")
+def test_amazon_reviews_of_a_day_become_events_though_shops_have_none(tmp_path: Path) -> None:
     rows = import_logs("amazon-cdsr", amazon_folder(tmp_path / "src"), tmp_path / "logs", Silent())
     assert rows == {"food": 3, "kitchen": 1, "beauty": 1, "electronics": 1}
     assert [str(path.relative_to(tmp_path / "logs")) for path in sorted((tmp_path / "logs").rglob("*.parquet"))] == [
         f"{shop}/part-0.parquet" for shop in sorted(rows)
     ]
-    record = run_logs_of("amazon-cdsr.yaml", tmp_path, "1970-01-02", spark)
+    record = run_logs_of("amazon-cdsr.yaml", tmp_path, "1970-01-02")
     assert record["rows"] == {"food": {"accepted": 3}}
     events = tables.read_table(tables.partition(tmp_path / "warehouse", tables.EVENTS, "1970-01-02")).to_pylist()
     assert {(e[Event.DOMAIN], e[Event.USER_ID], e[Event.ITEM_TYPE], e[Event.ITEM_ID]) for e in events} == {

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from graphrep.config import LogTable
+from graphrep.config import LogTable, Spark
 from graphrep.contracts import ADJACENCY, NODE_DAY
 from graphrep.errors import StoreError
 from graphrep.store.files import sha256
-from graphrep.store.spark import read_frames, read_raw, spark_errors, write_frame
+from graphrep.store.spark import read_frames, read_raw, session, spark_errors, write_frame
 
 DS = "2026-03-01"
 ROWS = 3000
@@ -157,3 +157,9 @@ def test_so_is_that_of_a_warehouse(spark: Any, tmp_path: Path, written: bytes) -
     (path / "part-00000.zstd.parquet").write_bytes(written)
     write_frame(read_frames(spark, [path], NODE_DAY), tmp_path / ODD / "copy", NODE_DAY)
     assert read_frames(spark, [tmp_path / ODD / "copy"], NODE_DAY).count() == ROWS
+
+
+def test_two_configurations_in_one_process_keep_their_own_number_of_partitions(spark: Any) -> None:
+    opened = [session(Spark(master="local[2]", driver_memory="1g", shuffle_partitions=n)) for n in (3, 5)]
+    assert [one.range(9).repartition("id").rdd.getNumPartitions() for one in opened] == [3, 5]
+    assert spark.conf.get("spark.sql.shuffle.partitions") == "2"
