@@ -64,13 +64,14 @@ def submitted(spark: Any, benchmark: Any, home: Path, on: Any) -> dict[str, Any]
     config = ROOT / "configs" / "local.yaml"
     at = dt.datetime(2026, 3, 31, tzinfo=dt.UTC)
     run = Run(load_config(config, logs=logs, warehouse=here), today=at.date())
+    run.spark.conf.set("spark.sql.shuffle.partitions", "2")  # as the operator gives it to the jobs
     for stage in STAGES[:2]:
         run_stage(run, stage, BEFORE, at=at)
     shutil.copytree(here, there)
     for stage in STAGES:
         run_stage(run, stage, DAY, at=at)
     where = ("--config", str(config), "--ds", DAY, "--logs", str(logs), "--warehouse", str(there))
-    conf = (*benchmark.FAULTS, f"{REFUSED}=true")
+    conf = (*benchmark.FAULTS, "spark.sql.shuffle.partitions=2", f"{REFUSED}=true")
     return {
         stage: benchmark.submit(on, ROOT / "spark_jobs" / f"{stage}_job.py", *where, conf=conf, kill=True)
         for stage in STAGES

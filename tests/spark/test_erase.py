@@ -70,7 +70,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, new_place: Any) -> Any:
 def own(published: Any, tmp_path: Path) -> Any:
     """A copy of it to change."""
     shutil.copytree(published.root, tmp_path / "own")
-    place = type(published)(tmp_path / "own", published.spark)
+    place = type(published)(tmp_path / "own")
     place.configure(lambda settings: settings["logs"].update(max_quarantine_share=0.5))
     return place
 
@@ -173,7 +173,7 @@ def test_an_erasure_that_was_killed_is_finished_by_the_next(
     own: Any, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(own.root, tmp_path / "whole")
-    whole = type(own)(tmp_path / "whole", own.spark)
+    whole = type(own)(tmp_path / "whole")
     whole.configure(lambda settings: settings["logs"].update(max_quarantine_share=0.5))
     erase(whole.run(), GONE, at=own.at)
     left = iter([None] * steps)
