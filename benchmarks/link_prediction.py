@@ -25,8 +25,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from graphrep.embed import autocovariance
-from graphrep.embed.walk import Backend, UndirectedWalk
+from graphrep.embed import autocovariance, walk_scores
 from graphrep.evaluate import baselines
 from graphrep.evaluate.metrics import link_precision_at
 
@@ -149,14 +148,7 @@ def vectors(graph: Any, dim: int, markov_time: int, device: str | None) -> Calla
 
 def exact(graph: Any, markov_time: int, device: str | None) -> Callable[[Any], NDArray[Any]]:
     """Scores of rows of pairs by R(τ) itself: what vectors of full rank and every sign would give."""
-    walk = UndirectedWalk(graph, markov_time, lazy=False, bipartite_correction=True, backend=Backend(device))
-
-    def rows_of_r(rows: NDArray[np.int64]) -> NDArray[Any]:
-        unit = np.zeros((walk.shape[0], len(rows)))
-        unit[rows, np.arange(len(rows))] = 1.0
-        return walk.matmat(unit).T
-
-    return rows_of_r
+    return lambda rows: walk_scores(graph, rows, markov_time=markov_time, device=device)
 
 
 def run(

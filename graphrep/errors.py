@@ -57,3 +57,7 @@ def of_system(error: OSError, where: str = "") -> StoreError:
     found = error.strerror or str(error) or type(error).__name__
     place = where or str(error.filename or "")
     return StoreError("a place that can be read and written", found=found, where=place, fix=fix)
+
+
+class GraphrepWarning(UserWarning):
+    """The result stands, and something about it should be known."""

@@ -127,6 +127,7 @@ class Spark(Strict):
 
 class Embed(Strict):
     dim: int = Field(ge=1)
+    walk: Literal["joint", "history"]
     markov_time: int = Field(ge=1)
     lazy: bool
     device: str | None

@@ -5,23 +5,39 @@ Huang, Silva, Singh: A Broader Picture of Random-walk Based Graph Embedding, KDD
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
+import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
 from threadpoolctl import threadpool_limits
 
-from graphrep.embed.walk import Backend, CrossWalk, Dense, DirectedWalk, Operator, UndirectedWalk
-from graphrep.errors import GraphrepError, InputError
+from graphrep.embed.backend import Backend, Precision, is_mapped
+from graphrep.embed.checks import check_dim, check_seed, check_shape, checked_matrix, nodes_with_edges
+from graphrep.embed.plan import plan, precision_for
+from graphrep.embed.solver import Convergence, block_of, largest_eigenpairs
+from graphrep.embed.walk import (
+    CrossWalk,
+    Dense,
+    DirectedWalk,
+    Operator,
+    SignedWalk,
+    Times,
+    UndirectedWalk,
+    poisson_times,
+)
+from graphrep.errors import GraphrepWarning, InputError
 
-_EPS = float(np.finfo(np.float64).eps)
-# Before scipy 1.17 ARPACK drew its restart vectors from a generator of its own, which takes no seed.
-_ARPACK_TAKES_RNG = "rng" in inspect.signature(eigsh).parameters
+_LOGGER = logging.getLogger(__name__)
+_DENSE_ROWS = 300
+"""Rows up to which R is formed and decomposed whole."""
+_ROWS_FOR_THREADS = 200_000
+_NOISE = 0.01
+"""Share that a direction of the walk must keep at each step, beyond which its loss in rounding is worth a word."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,22 +49,31 @@ class Factors:
         target: (m, d) float32; the same array as ``source`` for an undirected graph.
         values: (d,) float64, descending: eigenvalues of R (undirected) or singular values. 0 where R has no
             further positive one; the columns there are zero.
+        convergence: what the solver did; None where R was small enough to be decomposed whole.
     """
 
     source: NDArray[np.float32]
     target: NDArray[np.float32]
     values: Dense
+    convergence: Convergence | None = None
 
 
 def autocovariance(
     adjacency: Any,
     dim: int = 128,
-    markov_time: int = 3,
+    markov_time: float | Sequence[int] = 3,
     directed: bool = False,
     lazy: bool = False,
+    signed: bool = False,
     seed: int = 0,
     device: str | None = None,
+    *,
     bipartite_correction: bool = True,
+    continuous: bool | None = None,
+    previous: NDArray[Any] | None = None,
+    precision: Precision | None = None,
+    tolerance: float | None = None,
+    memory: int | None = None,
 ) -> Factors:
     """Factorise ``R(τ) = Π M^τ − π πᵀ``; the score of a pair is the dot product of its vectors.
 
@@ -56,230 +81,239 @@ def autocovariance(
     adjacency               walk                                factors
     ======================= =================================== ===========================================
     square, symmetric       ``M = D⁻¹A``, ``π = deg/vol``       ``U = QΛ^½``, largest *algebraic* eigenpairs
+    the same, signed=True   paths count with their signs        the same, of ``M(t)ᵀWM(t)`` (``SignedWalk``)
     square, directed=True   PageRank, teleport 0.15             truncated SVD, ``UΣ^½`` and ``VΣ^½``
     rectangular n×m         users × items, bipartite            truncated SVD of the users × items block
     ======================= =================================== ===========================================
 
     The scale is R's own: at full rank ``source @ target.T`` is R, less its negative eigenvalues in the
-    symmetric case. Time O(τ·edges + n·dim) for each of a few times ``dim`` Lanczos steps, memory
-    O(edges + n·dim): no n×n matrix is made. Only where a side has at most ``dim + 2`` nodes with edges is R,
-    then thin, formed, because Lanczos needs room beyond ``dim``.
+    symmetric case. Time O(τ·edges + n·dim) for each of some seven times ``dim`` products, memory O(edges + n·dim): no
+    n×n matrix is made. What the work will take is logged before it begins (``graphrep.embed.plan``). Arrays that are
+    mapped from files are multiplied in blocks of rows and not copied.
 
     Args:
-        adjacency: (n, m) scipy.sparse, weights ≥ 0, rows = sources. A self-loop counts once in the degree. A
-            square users × items matrix cannot be told from a graph: pass the block ``[[0, B], [B.T, 0]]``.
+        adjacency: (n, m) scipy.sparse, weights ≥ 0 unless signed, rows = sources. Entries given twice are summed. A
+            self-loop counts once in the degree. A square users × items matrix cannot be told from a graph: pass the
+            block ``[[0, B], [B.T, 0]]``.
         dim: columns d ≥ 1; columns beyond the rank of R are zero.
-        markov_time: steps τ ≥ 1 of the walk. Odd is better than even for link prediction; a rectangular
-            matrix needs odd or ``lazy``, since an even number of steps ends on the side where it began.
+        markov_time: steps τ ≥ 1 of the walk; several: the mean of their R(τ). Odd is better than even for link
+            prediction; a rectangular matrix needs odd or ``lazy``, since an even number of steps ends on the side
+            where it began.
         directed: PageRank walk along the edges.
         lazy: stay with probability ½: ``(I + M)/2`` for M.
-        seed: start vector of Lanczos; the same seed gives the same vectors.
-        device: None = scipy on the CPU; else a torch device for the sparse products.
+        signed: negative weights are signs of paths; the walk goes ``markov_time`` from both ends.
+        seed: chance of the solver; the same seed gives the same vectors.
+        device: None = scipy on the CPU; else a torch device.
         bipartite_correction: also remove the eigenvalue −1 of each component that is two-colourable, which
             otherwise leaves the popularity term π_uπ_v in every score across the sides (``UndirectedWalk``).
-            No effect on other components, on the lazy and on the directed walk.
+            No effect on other components, on the lazy, the directed and the signed walk; not looked for in a
+            matrix that is mapped from files.
+        continuous: ``exp(−τ(I − M))`` for ``M^τ``, τ any number above 0; None: where ``signed``.
+        previous: (n, any) vectors of the same rows, such as yesterday's source: the solver starts from them. Rows of
+            zeros or NaN are not known.
+        precision: of products and basis; None: float64 on the CPU, float32 on a device.
+        tolerance: residual of a pair as a share of the largest eigenvalue; None: 1e-9, or 1e-5 in float32.
+        memory: bytes that may be used, on the device where there is one; None: most of what is free.
 
     Returns:
         Factors. Nodes without edges have zero rows (but see ``DirectedWalk``). The largest entry by size of
         each column of ``source`` is positive.
 
     Raises:
-        InputError: wrong shape or weights, no edge, dim or markov_time below 1, unknown device.
-        GraphrepError: Lanczos did not converge.
+        InputError: wrong shape, weights or indices, no edge, dim or markov_time out of range, unknown device.
+        GraphrepError: too little memory, or the solver did not converge.
 
+    Warns:
+        GraphrepWarning: columns are left zero because at so large a time they are rounding noise.
+
+    >>> import scipy.sparse as sp
     >>> triangle_and_tail = sp.csr_array(([1.0] * 4, ([0, 1, 2, 2], [1, 2, 0, 3])), shape=(4, 4))
     >>> f = autocovariance(triangle_and_tail + triangle_and_tail.T, dim=2, markov_time=1)
     >>> f.source.shape, bool(f.values[0] > 0), f.values[1]
     ((4, 2), True, np.float64(0.0))
     """
-    _check_seed(seed)
-    matrix = _checked(adjacency, dim, markov_time, directed, lazy)
+    check_seed(seed)
+    check_dim(dim)
+    matrix = checked_matrix(adjacency, signed=signed)
     n, m = matrix.shape
-    rows, columns = _nodes_with_edges(matrix, directed)
-    core = matrix[rows][:, columns]
-    backend = Backend(device)
-    operator: Operator
-    if directed:
-        operator = DirectedWalk(core, markov_time, lazy=lazy, backend=backend)
-    else:
-        walk = CrossWalk if n != m else UndirectedWalk
-        operator = walk(core, markov_time, lazy=lazy, bipartite_correction=bipartite_correction, backend=backend)
+    backend = Backend(device, precision_for(device) if precision is None else precision)
+    planned = plan(min(n, m), matrix.nnz, min(dim, n, m), backend, mapped=is_mapped(matrix.data), memory=memory)
+    _LOGGER.info("autocovariance: %s", planned)
+    backend = replace(backend, stream=planned.stream and device is not None)
+    options = {"directed": directed, "lazy": lazy, "signed": signed}
+    operator, (rows, columns) = operator_of(matrix, markov_time, backend, bipartite_correction, continuous, **options)
+    solve = _Solve(dim, seed, backend, tolerance, planned.basis)
+    start = None if previous is None else _known(previous, n)[rows]
+    steps = max(_times(markov_time, signed if continuous is None else continuous))
     if directed or n != m:
-        left, right, values = _singular(operator, dim, seed)
+        left, right, values = solve.singular(operator, start)
         source, target = _scattered(left, rows, n), _scattered(right, columns, m)
     else:
-        left, values = _eigen(operator, dim, seed)
+        left, values = solve.eigen(operator, start)
         source = target = _scattered(left, rows, n)
-    return _scaled(source, target, values, _noise(operator, markov_time))
+    return _scaled(source, target, values, _floor(operator, backend, steps), steps, solve.convergence)
 
 
-def _check_seed(seed: int) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError("an integer of at least 0", found=repr(seed), where="seed")
+def multiscale(adjacency: Any, markov_times: Sequence[int], dim: int = 128, **options: Any) -> dict[int, Factors]:
+    """The factors of several Markov times, each solved from the basis of the one before.
+
+    Larger times find other edges than small ones (the paper, section 5.3). Sums of their scores are one factorisation:
+    pass the times to ``autocovariance`` at once.
+
+    Args:
+        options: of ``autocovariance``.
+
+    >>> import scipy.sparse as sp
+    >>> path = sp.csr_array(np.diag([1.0, 1, 1, 1], 1) + np.diag([1.0, 1, 1, 1], -1) + np.eye(5))
+    >>> {time: f.source.shape for time, f in multiscale(path, [1, 3], dim=2).items()}
+    {1: (5, 2), 3: (5, 2)}
+    """
+    found: dict[int, Factors] = {}
+    before = None
+    for time in sorted(markov_times):
+        found[time] = autocovariance(adjacency, dim, time, previous=before, **options)
+        before = found[time].source
+    return found
 
 
-def _checked(adjacency: Any, dim: int, markov_time: int, directed: bool, lazy: bool) -> Any:
-    for name, value in (("dim", dim), ("markov_time", markov_time)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise InputError("an integer of at least 1", found=repr(value), where=name)
-    if not sp.issparse(adjacency) or adjacency.ndim != 2:
-        raise InputError(
-            "a two-dimensional scipy.sparse matrix",
-            found=type(adjacency).__name__,
-            where="adjacency",
-            fix="wrap it: scipy.sparse.csr_array(a)",
-        )
-    if np.iscomplexobj(adjacency.data):
-        raise InputError("real weights", found=str(adjacency.dtype), where="adjacency")
-    matrix = sp.csr_array(adjacency, dtype=np.float64, copy=True)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    _check_weights(matrix)
-    _check_shape(matrix, markov_time, directed, lazy)
-    return matrix
+def _times(markov_time: Any, continuous: bool) -> Times:
+    several = isinstance(markov_time, Sequence) and not isinstance(markov_time, str)
+    given = list(markov_time) if several else [markov_time]
+    for time in given:
+        whole = isinstance(time, int | np.integer) and not isinstance(time, bool) and time >= 1
+        real = isinstance(time, float | np.floating) and np.isfinite(time) and time > 0
+        if not (whole or (continuous and real)):
+            expected = "a number above 0" if continuous else "an integer of at least 1"
+            raise InputError(expected, found=repr(time), where="markov_time")
+    if not given:
+        raise InputError("at least one time", found="none", where="markov_time")
+    total: dict[int, float] = {}
+    for time in given:
+        for steps, weight in (poisson_times(float(time)) if continuous else {int(time): 1.0}).items():
+            total[steps] = total.get(steps, 0.0) + weight / len(given)
+    return total
 
 
-def _check_weights(matrix: Any) -> None:
-    for bad, found in ((~np.isfinite(matrix.data), "not finite"), (matrix.data < 0, "negative")):
-        if bad.any():
-            row, column = (int(i[bad][0]) for i in matrix.tocoo().coords)
-            raise InputError(
-                "finite weights of at least 0",
-                found=f"{int(bad.sum())} {found}",
-                where=f"adjacency, first at row {row}, column {column}",
-                fix="drop them or clip at 0",
-            )
-    if matrix.nnz == 0:
-        raise InputError("at least one edge of positive weight", found=f"none, shape {matrix.shape}", where="adjacency")
+def operator_of(
+    matrix: Any,
+    markov_time: Any,
+    backend: Backend,
+    bipartite_correction: bool,
+    continuous: bool | None,
+    *,
+    directed: bool,
+    lazy: bool,
+    signed: bool,
+) -> tuple[Operator, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The walk of a checked matrix on the nodes that it can reach, and which rows and columns these are.
 
-
-def _check_shape(matrix: Any, markov_time: int, directed: bool, lazy: bool) -> None:
+    Raises:
+        InputError: a matrix of another shape than the walk needs, a time out of range.
+    """
+    times = _times(markov_time, signed if continuous is None else continuous)
+    crosses = lazy or all(steps % 2 for steps in times)
+    check_shape(matrix, crosses=crosses, directed=directed, signed=signed)
     n, m = matrix.shape
-    if n != m and directed:
-        raise InputError(
-            "a square matrix", found=f"{n} × {m}", where="adjacency with directed=True", fix="directed=False"
-        )
-    if n != m and markov_time % 2 == 0 and not lazy:
-        raise InputError(
-            "an odd markov_time for a rectangular (users × items) matrix",
-            found=str(markov_time),
-            where="markov_time",
-            fix="an even number of steps never crosses sides: pass an odd one or lazy=True",
-        )
-    # Sums taken in another order differ in the last digits of float32: that is not asymmetry.
-    if n == m and not directed and abs(matrix - matrix.T).max() > 1e-6 * matrix.max():
-        raise InputError(
-            "a symmetric matrix",
-            found="A[u, v] that differs from A[v, u]",
-            where="adjacency with directed=False",
-            fix="pass A + A.T, or directed=True, or the block [[0, B], [B.T, 0]] of users × items",
-        )
-
-
-def _nodes_with_edges(matrix: Any, directed: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    whole = np.arange(n), np.arange(m)
     if directed:  # teleport gives every node a part in the walk
-        every = np.arange(matrix.shape[0])
-        return every, every
-    rows = np.flatnonzero(np.diff(matrix.indptr))
-    return rows, rows if matrix.shape[0] == matrix.shape[1] else np.unique(matrix.indices)
+        return DirectedWalk(matrix, times, lazy=lazy, backend=backend), whole
+    rows, columns = nodes_with_edges(matrix)
+    core = matrix if len(rows) == n and len(columns) == m else matrix[rows][:, columns]
+    if signed:
+        return SignedWalk(core, times, lazy=lazy, backend=backend), (rows, columns)
+    walk = CrossWalk if n != m else UndirectedWalk
+    correct = bipartite_correction and not (lazy or is_mapped(core.data))
+    return walk(core, times, lazy=lazy, bipartite_correction=correct, backend=backend), (rows, columns)
 
 
-def _eigen(operator: Operator, dim: int, seed: int) -> tuple[Dense, Dense]:
-    n = operator.shape[0]
-    if n <= dim + 2:
-        dense = operator.matmat(np.eye(n))
-        values, vectors = np.linalg.eigh(0.5 * (dense + dense.T))
-    else:
-        values, vectors = _lanczos(operator.matmat, n, dim, seed)
-    order = np.argsort(-values, kind="stable")[:dim]
-    return _padded(vectors[:, order], dim), _padded(values[order], dim)
+@dataclass
+class _Solve:
+    """Leading pairs or triplets of an operator, padded with zeros to ``dim``."""
+
+    dim: int
+    seed: int
+    backend: Backend
+    tolerance: float | None
+    room: int
+    convergence: Convergence | None = None
+
+    def eigen(self, operator: Operator, previous: Dense | None) -> tuple[Dense, Dense]:
+        values, vectors = self._largest(operator.matmat, operator.shape[0], previous)
+        return _padded(self.backend.fetch(vectors), self.dim), _padded(values, self.dim)
+
+    def singular(self, operator: Operator, previous: Dense | None) -> tuple[Dense, Dense, Dense]:
+        """From the eigenpairs of the Gram matrix of the smaller side.
+
+        Squaring loses the directions below the root of the precision, not the accuracy of the values: these are
+        taken from R restricted to the space found.
+        """
+        n, m = operator.shape
+        forward, backward = operator.matmat, operator.rmatmat
+        if n < m:
+            forward, backward = backward, forward
+        known = None if previous is None or n >= m else previous
+        _, basis = self._largest(lambda x: backward(forward(x)), min(n, m), known)
+        image = forward(basis).double()
+        left, values, right = torch.linalg.svd(image, full_matrices=False)
+        sides = left[:, : self.dim], (basis.double() @ right.T)[:, : self.dim]
+        first, second = (_padded(self.backend.fetch(side), self.dim) for side in (sides if n >= m else sides[::-1]))
+        return first, second, _padded(self.backend.fetch(values)[: self.dim], self.dim)
+
+    def _largest(self, product: Any, n: int, previous: Dense | None) -> tuple[Dense, torch.Tensor]:
+        like = self.backend.like
+        if n <= max(self.dim + 2, _DENSE_ROWS):
+            dense = self.backend.fetch(product(torch.eye(n, dtype=like.dtype, device=like.device)))
+            values, vectors = np.linalg.eigh(0.5 * (dense + dense.T))
+            count = min(self.dim, n)
+            return values[::-1][:count].copy(), self.backend.dense(vectors[:, ::-1][:, :count].copy())
+        start = None if previous is None else self.backend.dense(previous)
+        # On a busy machine threads that wait for each other cost more than blocks so small gain by them.
+        with threadpool_limits(limits=1 if n < _ROWS_FOR_THREADS else None):
+            found = largest_eigenpairs(
+                product,
+                n,
+                self.dim,
+                seed=self.seed,
+                like=like,
+                start=start,
+                tolerance=self.tolerance,
+                block=block_of(self.backend.device),
+                room=self.room,
+            )
+        self.convergence = found.convergence
+        _LOGGER.info("autocovariance: %s", found.convergence)
+        return found.values, found.vectors
 
 
-def _singular(operator: Operator, dim: int, seed: int) -> tuple[Dense, Dense, Dense]:
-    """Leading singular triplets, by Lanczos on the Gram matrix of the smaller side.
-
-    Squaring loses the directions below 1e-8 of the leading value, not the accuracy of the values: these are
-    taken from R restricted to the space found.
-    """
-    n, m = operator.shape
-    forward, backward = operator.matmat, operator.rmatmat
-    if n < m:
-        forward, backward = backward, forward
-    small = min(n, m)
-    if small <= dim + 2:
-        basis = np.eye(small)
-    else:
-        _, basis = _lanczos(lambda x: backward(forward(x)), small, dim, seed)
-    left, values, right = np.linalg.svd(forward(basis), full_matrices=False)
-    left, right, values = left[:, :dim], (basis @ right.T)[:, :dim], values[:dim]
-    if n < m:
-        left, right = right, left
-    return _padded(left, dim), _padded(right, dim), _padded(values, dim)
+def _known(previous: NDArray[Any], n: int) -> Dense:
+    given = np.asarray(previous, dtype=np.float64)
+    if given.ndim != 2 or len(given) != n:
+        raise InputError(f"vectors of {n} rows", found=f"shape {given.shape}", where="previous")
+    finite = np.asarray(np.isfinite(given).all(axis=1))
+    return np.where(finite[:, None], given, 0.0)
 
 
-def _lanczos(product: Callable[[Dense], Dense], n: int, dim: int, seed: int) -> tuple[Dense, Dense]:
-    """The ``dim`` largest algebraic eigenpairs of a symmetric operator, in no order.
-
-    A Krylov space holds one vector of each eigenvalue, and equal components of a graph give the same eigenvalue
-    many times over. So what is left beside the pairs found is searched again until it has nothing larger.
-    """
-    rng = np.random.default_rng(seed)
-    start = rng.standard_normal((n, 1))
-    # R is of order 1/n and falls with τ, ARPACK's notion of zero is absolute: bring R to order 1.
-    size = float(np.linalg.norm(product(start)) / np.linalg.norm(start))
-    if size == 0.0:
-        return np.zeros(dim), np.zeros((n, dim))
-    values, vectors = _arpack(lambda x: product(x) / size, n, dim, rng)
-    for _ in range(dim):  # a round finds at least one of at most dim missed pairs
-        floor = max(float(values.min()), 0.0) + 1e-9 * max(float(values.max()), 1e-3)
-
-        def rest(x: Dense, values: Dense = values, vectors: Dense = vectors) -> Dense:
-            return product(x) / size - vectors @ (values[:, None] * (vectors.T @ x))
-
-        if _arpack(rest, n, 1, rng, tolerance=1e-2)[0][0] <= floor:
-            break
-        more, beside = _arpack(rest, n, min(8, dim), rng)
-        values = np.append(values, more[more > floor])
-        vectors = np.hstack([vectors, beside[:, more > floor]])
-        best = np.argsort(-values, kind="stable")[:dim]
-        values, vectors = values[best], vectors[:, best]
-    return values * size, vectors
-
-
-def _arpack(
-    product: Callable[[Dense], Dense], n: int, k: int, rng: np.random.Generator, tolerance: float = 0.0
-) -> tuple[Dense, Dense]:
-    operator = LinearOperator(
-        (n, n), matvec=lambda x: product(x.reshape(-1, 1)).ravel(), matmat=product, dtype=np.float64
-    )
-    options = {"rng": rng} if _ARPACK_TAKES_RNG else {}
-    start, space = rng.standard_normal(n), min(n, max(2 * k + 1, 20))
-    while True:
-        try:
-            # ARPACK's many small BLAS calls gain nothing from threads and lose much to them on a busy machine.
-            with threadpool_limits(limits=1, user_api="blas"):
-                values, vectors = eigsh(
-                    operator, k=k, which="LA", v0=start, ncv=space, maxiter=20 * n, tol=tolerance, **options
-                )
-            return values, vectors
-        except ArpackError as error:  # where eigenvalues coincide a small space may have no shift left
-            if space == n or isinstance(error, ArpackNoConvergence):
-                raise GraphrepError(
-                    f"{k} eigenpairs within {20 * n} Lanczos iterations",
-                    found=str(error),
-                    where="autocovariance",
-                    fix="lower dim, or pass lazy=True",
-                ) from error
-            space = min(n, 2 * space)
-
-
-def _noise(operator: Operator, markov_time: int) -> float:
+def _floor(operator: Any, backend: Backend, steps: int) -> float:
     """Size of an eigenvalue of R that stands for an eigenvalue of M lost in rounding."""
-    return float(operator.stationary.max() * (len(operator.stationary) * _EPS) ** markov_time)
+    pi = operator.stationary
+    return float(pi.max() * (len(pi) * np.finfo(backend.precision).eps) ** steps)
 
 
-def _scaled(source: Dense, target: Dense, values: Dense, noise: float) -> Factors:
-    real = values > max(noise, _EPS * max(len(source), len(target)) * values[0])
+def _scaled(
+    source: Dense, target: Dense, values: Dense, floor: float, steps: int, convergence: Convergence | None
+) -> Factors:
+    eps = float(np.finfo(np.float64).eps) * max(len(source), len(target))
+    bound: float = max(floor, eps * float(values[0]))
+    real: NDArray[np.bool_] = np.array(values > bound, dtype=bool)
+    # At one step such a value is no direction at all; after many it may be one that has died away.
+    alive = eps ** (1.0 / steps)
+    if not real.all() and values[0] > 0 and alive > _NOISE:
+        warnings.warn(
+            f"markov_time {steps}: {int((~real).sum())} of {len(values)} columns are left zero; where the walk keeps"
+            f" less than {alive:.2f} of its slowest direction at each step, R is rounding noise: pass a smaller time",
+            GraphrepWarning,
+            stacklevel=3,
+        )
     values = np.where(real, values, 0.0)
     size = np.abs(source)
     # Entries equal but for rounding count as equal, so that two machines choose the same one.
@@ -287,8 +321,8 @@ def _scaled(source: Dense, target: Dense, values: Dense, noise: float) -> Factor
     sign = np.where(source[first, np.arange(source.shape[1])] < 0, -1.0, 1.0)
     left = (source * (sign * np.sqrt(values))).astype(np.float32)
     if target is source:
-        return Factors(left, left, values)
-    return Factors(left, (target * (sign * np.sqrt(values))).astype(np.float32), values)
+        return Factors(left, left, values, convergence)
+    return Factors(left, (target * (sign * np.sqrt(values))).astype(np.float32), values, convergence)
 
 
 def _padded(array: Dense, dim: int) -> Dense:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -12,9 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from graphrep.embed.align import Alignment, Vectors, align
 from graphrep.embed.autocovariance import autocovariance
-from graphrep.embed.joint import joint_adjacency
+from graphrep.embed.backend import Backend
+from graphrep.embed.checks import check_dim, check_seed
+from graphrep.embed.histories import Histories, actor_types, histories
+from graphrep.embed.history_walk import Choice, HistoryWalk, choose
+from graphrep.embed.joint import JointAdjacency, joint_adjacency
+from graphrep.embed.plan import precision_for
+from graphrep.embed.scores import walk_scores
 from graphrep.errors import InputError
 from graphrep.graph.hetero import HeteroGraph
+
+ExactWalk = Callable[[str, NDArray[np.int64], str], NDArray[np.float32]]
+"""(type, indices, type of the columns) → rows of the walk."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +34,8 @@ class Embedding(Mapping[str, NDArray[np.float32]]):
     Attributes:
         vectors: (n, d) float32, read-only, by node type.
         alignment: how they were turned onto the previous ones; None in a new space.
+        walk: what the vectors approximate; None where only vectors were kept.
+        choice: powers, shares and recency that the walk was chosen to have; None where nothing was chosen.
 
     >>> emb = Embedding({"user": np.ones((2, 3), np.float32), "host": np.ones((1, 3), np.float32)})
     >>> emb.types, emb["user"].shape, emb.score("user", [1], "host").tolist()
@@ -32,6 +44,8 @@ class Embedding(Mapping[str, NDArray[np.float32]]):
 
     vectors: Mapping[str, NDArray[np.float32]]
     alignment: Alignment | None = None
+    walk: ExactWalk | None = None
+    choice: Choice | None = None
 
     def __post_init__(self) -> None:
         frozen = {kind: np.array(x, dtype=np.float32) for kind, x in self.vectors.items()}
@@ -57,19 +71,22 @@ class Embedding(Mapping[str, NDArray[np.float32]]):
         """
         return list(self.vectors)
 
-    def score(self, kind: str, index: ArrayLike, to: str) -> NDArray[np.float32]:
-        """Dot products of some nodes with all nodes of a type.
+    def score(self, kind: str, index: ArrayLike, to: str, *, exact: bool = False) -> NDArray[np.float32]:
+        """Dot products of some nodes with all nodes of a type, or the walk's own rows.
 
         Args:
             kind: node type of the rows.
             index: (b,) indices inside it.
             to: node type of the columns, with m nodes.
+            exact: the rows of the walk that the vectors approximate, by a few sparse products. Their scale is the
+                walk's own.
 
         Returns:
             (b, m) float32.
 
         Raises:
-            InputError: an unknown node type, an index out of range.
+            InputError: an unknown node type, an index out of range; exact scores where there is no walk, or to a type
+                that it does not lead to.
 
         >>> Embedding({"user": np.eye(2, dtype=np.float32)}).score("user", [0], "user").tolist()
         [[1.0, 0.0]]
@@ -84,7 +101,12 @@ class Embedding(Mapping[str, NDArray[np.float32]]):
                 found=f"{rows.min()}..{rows.max()}",
                 where=f"score({kind!r})",
             )
-        return np.asarray(self[kind][rows] @ self[to].T)
+        if not exact:
+            return np.asarray(self[kind][rows] @ self[to].T)
+        if self.walk is None:
+            fix = "score with the embedding that fit returned"
+            raise InputError("an embedding with its walk", found="vectors alone", where="score(exact=True)", fix=fix)
+        return self.walk(kind, rows, to)
 
 
 def fit(
@@ -98,19 +120,26 @@ def fit(
 ) -> Embedding:
     """Embed all node types of a graph in one space, of which dot products are scores.
 
+    Two walks, by the shape of the graph. *joint*: R(τ) of the undirected sum of all relations (``graphrep.embed.joint``
+    and ``autocovariance``), between all types. *history*, where some types only act (users): a user is where his events
+    put him, the newest most, and goes on to what those met who met the same, and to what is met next
+    (``graphrep.embed.history_walk``). Its powers and shares are chosen on hidden events of the graph itself.
+
     Args:
         g: the graph.
-        model: "autocovariance": the walk of ``graphrep.embed.autocovariance`` on the joint undirected graph
-            (``graphrep.embed.joint``).
+        model: "autocovariance".
         dim: columns d.
         seed: chance; the same seed gives the same vectors.
         device: None = CPU; else a torch device.
         previous: vectors by node type, rows by the same index, all-zero or NaN rows absent: the result is
             turned onto them (``graphrep.embed.align``).
-        **options: of "autocovariance": ``markov_time=3`` steps, ``lazy=False``, ``relation_weights=None``.
+        **options: ``walk``: "joint" or "history", None = history where a type only acts; ``relation_weights`` by
+            name. Of *joint*: ``markov_time=3`` steps, ``lazy=False``. Of *history*: ``choice``, a ``Choice`` instead
+            of the search; ``transitions``, options of ``graphrep.graph.transitions``.
 
     Returns:
-        Embedding; one factor for all vectors makes the mean squared norm of the nodes with edges 1.
+        Embedding. Of *joint*: one factor for all vectors makes the mean squared norm of the nodes with edges 1; of
+        *history*: one factor each for those that act and those that are met.
 
     Raises:
         InputError: an unknown model or option, a graph without edges, a previous space of another dim.
@@ -119,41 +148,83 @@ def fit(
     >>> g = HeteroGraph.from_edges(
     ...     {"user": 4, "host": 2}, {("user", "watches", "host"): EdgeList([0, 1, 2, 3], [0, 0, 1, 1])}
     ... )
-    >>> fit(g, dim=2).score("user", [0, 3], "host").argmax(axis=1)
+    >>> fit(g, dim=2, walk="joint").score("user", [0, 3], "host").argmax(axis=1)
     array([0, 1])
     """
-    if model not in _MODELS:
-        raise InputError(f"a model of {', '.join(_MODELS)}", found=repr(model), where="model")
-    vectors = _MODELS[model](g, dim, seed, device, options)
+    if model != "autocovariance":
+        raise InputError("a model of autocovariance", found=repr(model), where="model")
+    check_dim(dim)
+    check_seed(seed)
+    chosen = _checked_options(g, options)
+    fitted = (_history if chosen["walk"] == "history" else _joint)(g, dim, seed, device, chosen)
     if previous is None:
-        return Embedding(vectors)
-    return Embedding(*align(vectors, previous))
+        return fitted
+    vectors, alignment = align(fitted.vectors, previous)
+    return replace(fitted, vectors=vectors, alignment=alignment)
 
 
-def _fit_autocovariance(
-    g: HeteroGraph, dim: int, seed: int, device: str | None, options: Mapping[str, Any]
-) -> dict[str, NDArray[np.float32]]:
-    known = {"markov_time": 3, "lazy": False, "relation_weights": None}
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "joint": {"markov_time": 3, "lazy": False, "relation_weights": None},
+    "history": {
+        "choice": None,
+        "transitions": MappingProxyType({"decay": 0.5, "reverse": 0.1}),
+        "relation_weights": None,
+    },
+}
+
+
+def _checked_options(g: HeteroGraph, options: Mapping[str, Any]) -> dict[str, Any]:
+    walk = options.get("walk") or ("history" if actor_types(g) else "joint")
+    if walk not in _DEFAULTS:
+        raise InputError("joint, history or None", found=repr(walk), where="walk")
+    known = {"walk": walk, **_DEFAULTS[walk]}
     for name in options:
         if name not in known:
-            raise InputError(f"an option of autocovariance ({', '.join(known)})", found=repr(name), where="fit")
-    chosen = {**known, **options}
+            raise InputError(f"an option of the {walk} walk ({', '.join(known)})", found=repr(name), where="fit")
+    return {**known, **options, "walk": walk}
+
+
+def _joint(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Mapping[str, Any]) -> Embedding:
     joint = joint_adjacency(g, chosen["relation_weights"])
-    factors = autocovariance(
-        joint.matrix,
-        dim=dim,
-        markov_time=chosen["markov_time"],
-        lazy=chosen["lazy"],
-        seed=seed,
-        device=device,
-    )
+    walk = {"markov_time": chosen["markov_time"], "lazy": chosen["lazy"]}
+    factors = autocovariance(joint.matrix, dim=dim, seed=seed, device=device, **walk)
     x = _unit_mean_square(factors.source, np.diff(joint.matrix.indptr) > 0)
-    return {kind: x[start : start + g.num_nodes[kind]] for kind, start in joint.offsets.items()}
+    vectors = {kind: x[start : start + g.num_nodes[kind]] for kind, start in joint.offsets.items()}
+    return Embedding(vectors, walk=partial(_joint_rows, joint, g.num_nodes, device, walk))
+
+
+def _joint_rows(
+    joint: JointAdjacency, num_nodes: Any, device: str | None, walk: Any, kind: str, rows: NDArray[np.int64], to: str
+) -> NDArray[np.float32]:
+    columns = joint.offsets[to] + np.arange(num_nodes[to])
+    return walk_scores(joint.matrix, rows + joint.offsets[kind], columns, device=device, **walk)
+
+
+def _history(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Mapping[str, Any]) -> Embedding:
+    read = {"relation_weights": chosen["relation_weights"], "transition_options": chosen["transitions"]}
+    events = histories(g, **read)
+    backend = Backend(device, precision_for(device))
+    choice = chosen["choice"] or choose(g, events, dim, seed, backend, **read)[0]
+    walk = HistoryWalk(events, choice)
+    user, item = walk.vectors(dim, seed, backend)
+    vectors = {}
+    for kind in g.node_types:
+        side, starts = (user, events.actors) if kind in events.actors else (item, events.things)
+        vectors[kind] = side[starts[kind] : starts[kind] + g.num_nodes[kind]].astype(np.float32)
+    return Embedding(vectors, walk=partial(_history_rows, events, walk), choice=choice)
+
+
+def _history_rows(
+    events: Histories, walk: HistoryWalk, kind: str, rows: NDArray[np.int64], to: str
+) -> NDArray[np.float32]:
+    if to not in events.things:
+        raise InputError(f"a type that is met ({', '.join(events.things)})", found=repr(to), where="score(exact=True)")
+    begin, width = events.things[to], events.num_nodes[to]
+    if kind in events.actors:
+        return walk.rows(rows + events.actors[kind])[:, begin : begin + width]
+    return walk.rows_of_things(rows + events.things[kind])[:, begin : begin + width]
 
 
 def _unit_mean_square(x: NDArray[np.float32], connected: NDArray[np.bool_]) -> NDArray[np.float32]:
     mean = float((x[connected].astype(np.float64) ** 2).sum(axis=1).mean())
     return x if mean == 0.0 else (x / np.sqrt(mean)).astype(np.float32)
-
-
-_MODELS = {"autocovariance": _fit_autocovariance}

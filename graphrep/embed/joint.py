@@ -49,7 +49,7 @@ def joint_adjacency(g: HeteroGraph, relation_weights: Mapping[str, float] | None
     >>> joint_adjacency(g, {"watches": 0.5}).matrix.toarray().tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    factors = _checked_factors(g, relation_weights or {})
+    factors = checked_factors(g, relation_weights or {})
     starts = np.concatenate([[0], np.cumsum(list(g.num_nodes.values()), dtype=np.int64)])
     offsets = dict(zip(g.num_nodes, starts[:-1].tolist(), strict=True))
     n = int(starts[-1])
@@ -70,7 +70,7 @@ def joint_adjacency(g: HeteroGraph, relation_weights: Mapping[str, float] | None
     return JointAdjacency(matrix, MappingProxyType(offsets))
 
 
-def _checked_factors(g: HeteroGraph, relation_weights: Mapping[str, float]) -> Mapping[str, float]:
+def checked_factors(g: HeteroGraph, relation_weights: Mapping[str, float]) -> Mapping[str, float]:
     known = sorted({relation for _, relation, _ in g.edge_types})
     for relation, factor in relation_weights.items():
         if relation not in known:

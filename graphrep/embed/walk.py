@@ -1,98 +1,61 @@
-"""Autocovariance of a random walk as a matrix-free operator, on scipy or on a torch device.
+"""The walks behind the vectors, as operators that are only ever multiplied by thin blocks.
 
-``R(τ) = Π M^τ − π πᵀ`` (Huang, Silva, Singh: A Broader Picture of Random-walk Based Graph Embedding,
-KDD 2021, section 3) is dense. Here it is only ever multiplied by a thin block: τ sparse products and
-one rank-one correction a step, never an n×n matrix.
+``R(τ) = Π M^τ − π πᵀ`` (Huang, Silva, Singh: A Broader Picture of Random-walk Based Graph Embedding, KDD 2021, section
+3) is dense. Here it is τ sparse products and one rank-one correction a step, never an n×n matrix. A walk may be of
+several numbers of steps at once, each with its weight: a mean over times, or a time that runs on evenly, when the
+number of steps is Poisson: ``exp(−t(I − M)) = Σ_k e^{−t} t^k / k! · M^k``.
 
-The rank-one parts are taken out of *every step*, not once at the end: ``(M − 1πᵀ)^τ = M^τ − 1πᵀ``, and the
-same holds for the eigenvalue −1 of a bipartite component. The two are equal on paper; at large τ only the
-first is not rounding noise, because what is left shrinks by the walk's second eigenvalue at each step.
+The rank-one parts are taken out of *every step*, not once at the end: ``(M − 1πᵀ)^τ = M^τ − 1πᵀ``, and the same holds
+for the eigenvalue −1 of a bipartite component. The two are equal on paper; at large τ only the first is not rounding
+noise, because what is left shrinks by the walk's second eigenvalue at each step.
 """
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from graphrep.errors import InputError
+from graphrep.embed.backend import Backend, SparseMatrix
 
 TELEPORT = 0.15
 """Share of jumps to a uniformly random node in the PageRank walk (the paper's μ, section 3)."""
 
 Dense = NDArray[np.float64]
+Times = Mapping[int, float]
+"""Weight of each number of steps."""
 
 
 class Operator(Protocol):
     """What the factorisation needs to know of a matrix: its shape and its products with thin blocks."""
 
     shape: tuple[int, int]
-    stationary: Dense
 
-    def matmat(self, x: Dense) -> Dense:
+    def matmat(self, x: torch.Tensor) -> torch.Tensor:
         """``(n, m) @ (m, b) -> (n, b)``."""
 
-    def rmatmat(self, x: Dense) -> Dense:
+    def rmatmat(self, x: torch.Tensor) -> torch.Tensor:
         """``(n, m).T @ (n, b) -> (m, b)``."""
 
 
-@dataclass(frozen=True)
-class Backend:
-    """Where the products run: scipy (``device=None``) or torch on the named device, both in float64.
+def poisson_times(time: float) -> Times:
+    """The numbers of steps of a walk in continuous time, up to what float64 can tell.
 
-    >>> Backend(None).fetch(Backend(None).dense(np.ones(2)))
-    array([1., 1.])
+    >>> round(sum(poisson_times(2.5).values()), 12), len(poisson_times(2.5)) < 40
+    (1.0, True)
     """
-
-    device: str | None
-
-    def __post_init__(self) -> None:
-        if self.device is None:
-            return
-        import torch  # a machine that only multiplies on the CPU need not load it
-
-        try:
-            torch.empty(0, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                "a torch device that this machine has",
-                found=f"{self.device!r} ({str(error).splitlines()[0]})",
-                where="device",
-                fix="pass None for scipy on the CPU, or 'cpu', 'cuda', 'cuda:0'",
-            ) from error
-
-    def dense(self, array: Dense) -> Any:
-        if self.device is None:
-            return array
-        import torch
-
-        return torch.as_tensor(np.ascontiguousarray(array), device=self.device)
-
-    def sparse(self, matrix: Any) -> Any:
-        csr = sp.csr_array(matrix, dtype=np.float64)
-        if self.device is None:
-            return csr
-        import torch
-
-        csr = csr.sorted_indices()  # torch reads any other order wrongly
-        with warnings.catch_warnings():  # torch calls the layout beta; only products of it are used
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support", category=UserWarning)
-            placed = torch.sparse_csr_tensor(
-                torch.as_tensor(csr.indptr.astype(np.int64)),
-                torch.as_tensor(csr.indices.astype(np.int64)),
-                torch.as_tensor(csr.data),
-                size=csr.shape,
-                check_invariants=True,
-            )
-        return placed.to(self.device)
-
-    def fetch(self, array: Any) -> Dense:
-        return np.asarray(array if self.device is None else array.cpu().numpy(), dtype=np.float64)
+    weights: dict[int, float] = {}
+    steps = 0
+    while steps <= time or weights[steps - 1] > 1e-17:
+        weights[steps] = math.exp(steps * math.log(time) - time - math.lgamma(steps + 1))
+        steps += 1
+    return weights
 
 
 def two_colouring(adjacency: Any) -> tuple[NDArray[np.int64], NDArray[np.int8]]:
@@ -132,20 +95,20 @@ class UndirectedWalk:
 
     Args:
         adjacency: (n, n) symmetric, non-negative, without empty rows.
-        markov_time: steps τ ≥ 1.
+        times: weight of each number of steps.
     """
 
     def __init__(
-        self, adjacency: Any, markov_time: int, *, lazy: bool, bipartite_correction: bool, backend: Backend
+        self, adjacency: Any, times: Times, *, lazy: bool, bipartite_correction: bool, backend: Backend
     ) -> None:
-        degree = np.asarray(adjacency.sum(axis=1), dtype=np.float64).ravel()
+        degree = row_sums(adjacency)
         self.shape: tuple[int, int] = adjacency.shape
         self.stationary: Dense = degree / degree.sum()
-        self._steps, self._lazy, self._backend = markov_time, lazy, backend
+        self._times, self._lazy, self._backend = times, lazy, backend
         self._adjacency = backend.sparse(adjacency)
-        self._inverse_degree = backend.dense((1.0 / degree)[:, None])
-        self._pi = backend.dense(self.stationary[:, None])
-        self._sides = self._side_means = None
+        self._inverse_degree = backend.dense(1.0 / degree)[:, None]
+        self._pi = backend.dense(self.stationary)[:, None]
+        self._sides: tuple[SparseMatrix, SparseMatrix] | None = None
         if bipartite_correction and not lazy:
             self._remember_sides(adjacency)
 
@@ -159,24 +122,29 @@ class UndirectedWalk:
         shape = (self.shape[0], len(share))
         signs = side[nodes].astype(np.float64)
         means = signs * self.stationary[nodes] / share[column]
-        self._sides = self._backend.sparse(sp.coo_array((signs, (nodes, column)), shape=shape))
-        self._side_means = self._backend.sparse(sp.coo_array((means, (column, nodes)), shape=shape[::-1]))
+        self._sides = (
+            self._backend.sparse(sp.csr_array(sp.coo_array((signs, (nodes, column)), shape=shape))),
+            self._backend.sparse(sp.csr_array(sp.coo_array((means, (column, nodes)), shape=shape[::-1]))),
+        )
 
-    def _step(self, x: Any) -> Any:
-        y = self._inverse_degree * (self._adjacency @ x)
+    def _step(self, x: torch.Tensor) -> torch.Tensor:
+        y = (self._adjacency @ x).mul_(self._inverse_degree)
         if self._lazy:
-            y = 0.5 * (x + y)
-        # A sum, not a BLAS product: threads cost more than so thin a product gains.
-        y = y - (self._pi * x).sum(0)
+            y = y.add_(x).mul_(0.5)
+        y -= (self._pi * x).sum(0)
         if self._sides is not None:
-            y = y + self._sides @ (self._side_means @ x)
+            y += self._sides[0] @ (self._sides[1] @ x)
         return y
 
-    def matmat(self, x: Dense) -> Dense:
-        y = self._backend.dense(x)
-        for _ in range(self._steps):
-            y = self._step(y)
-        return self._backend.fetch(self._pi * y)
+    def _centred(self, x: torch.Tensor) -> torch.Tensor:
+        """No step at all, and the same parts taken out."""
+        y = x - (self._pi * x).sum(0)
+        if self._sides is not None:
+            y -= self._sides[0] @ (self._sides[1] @ x)
+        return y
+
+    def matmat(self, x: torch.Tensor) -> torch.Tensor:
+        return _over_times(self._step, x, self._times, self._centred).mul_(self._pi)
 
     rmatmat = matmat  # an undirected walk is reversible, so R is symmetric
 
@@ -189,27 +157,25 @@ class CrossWalk:
     """
 
     def __init__(
-        self, biadjacency: Any, markov_time: int, *, lazy: bool, bipartite_correction: bool, backend: Backend
+        self, biadjacency: Any, times: Times, *, lazy: bool, bipartite_correction: bool, backend: Backend
     ) -> None:
         self.shape: tuple[int, int] = biadjacency.shape
         self._walk = UndirectedWalk(
             sp.block_array([[None, biadjacency], [biadjacency.T, None]], format="csr"),
-            markov_time,
+            times,
             lazy=lazy,
             bipartite_correction=bipartite_correction,
             backend=backend,
         )
         self.stationary = self._walk.stationary
 
-    def matmat(self, x: Dense) -> Dense:
+    def matmat(self, x: torch.Tensor) -> torch.Tensor:
         users, _ = self.shape
-        padded = np.vstack([np.zeros((users, x.shape[1])), x])
-        return self._walk.matmat(padded)[:users]
+        return self._walk.matmat(torch.cat([x.new_zeros((users, x.shape[1])), x]))[:users]
 
-    def rmatmat(self, x: Dense) -> Dense:
+    def rmatmat(self, x: torch.Tensor) -> torch.Tensor:
         users, items = self.shape
-        padded = np.vstack([x, np.zeros((items, x.shape[1]))])
-        return self._walk.matmat(padded)[users:]
+        return self._walk.matmat(torch.cat([x, x.new_zeros((items, x.shape[1]))]))[users:]
 
 
 class DirectedWalk:
@@ -221,35 +187,93 @@ class DirectedWalk:
 
     Args:
         adjacency: (n, n) non-negative; ``A[u, v]`` is the weight of u → v.
-        markov_time: steps τ ≥ 1.
+        times: weight of each number of steps.
     """
 
-    def __init__(self, adjacency: Any, markov_time: int, *, lazy: bool, backend: Backend) -> None:
-        degree = np.asarray(adjacency.sum(axis=1), dtype=np.float64).ravel()
+    def __init__(self, adjacency: Any, times: Times, *, lazy: bool, backend: Backend) -> None:
+        degree = row_sums(adjacency)
         dangling = degree == 0
         follow = (1.0 - TELEPORT) / np.where(dangling, np.inf, degree)
         walk = sp.csr_array(sp.diags_array(follow) @ adjacency)
         jump = (TELEPORT + (1.0 - TELEPORT) * dangling) / len(degree)
         self.shape: tuple[int, int] = adjacency.shape
         self.stationary = _pagerank(sp.csr_array(walk.T), jump)
-        self._steps, self._lazy, self._backend = markov_time, lazy, backend
-        self._walk, self._walk_t = backend.sparse(walk), backend.sparse(walk.T)
-        self._jump = backend.dense(jump[:, None])
-        self._pi = backend.dense(self.stationary[:, None])
+        self._times, self._lazy = times, lazy
+        self._walk, self._walk_t = backend.sparse(walk), backend.sparse(sp.csr_array(walk.T))
+        self._jump = backend.dense(jump)[:, None]
+        self._pi = backend.dense(self.stationary)[:, None]
 
-    def matmat(self, x: Dense) -> Dense:
-        y = self._backend.dense(x)
-        for _ in range(self._steps):
-            z = self._walk @ y + self._jump * y.sum(0)
-            y = (0.5 * (y + z) if self._lazy else z) - (self._pi * y).sum(0)
-        return self._backend.fetch(self._pi * y)
+    def _step(self, x: torch.Tensor) -> torch.Tensor:
+        y = self._walk @ x + self._jump * x.sum(0)
+        return (0.5 * (x + y) if self._lazy else y) - (self._pi * x).sum(0)
 
-    def rmatmat(self, x: Dense) -> Dense:
-        y = self._pi * self._backend.dense(x)
-        for _ in range(self._steps):
-            z = self._walk_t @ y + (self._jump * y).sum(0)
-            y = (0.5 * (y + z) if self._lazy else z) - self._pi * y.sum(0)
-        return self._backend.fetch(y)
+    def _step_back(self, x: torch.Tensor) -> torch.Tensor:
+        y = self._walk_t @ x + (self._jump * x).sum(0)
+        return (0.5 * (x + y) if self._lazy else y) - self._pi * x.sum(0)
+
+    def matmat(self, x: torch.Tensor) -> torch.Tensor:
+        y = _over_times(self._step, x, self._times, lambda x: x - (self._pi * x).sum(0))
+        return self._pi * y
+
+    def rmatmat(self, x: torch.Tensor) -> torch.Tensor:
+        return _over_times(self._step_back, self._pi * x, self._times, lambda x: x - self._pi * x.sum(0))
+
+
+class SignedWalk:
+    """``R(t) = M(t)ᵀ W M(t)`` of the walk whose paths count with the product of their signs, symmetric (n, n).
+
+    ``M(t) = Σ_k w_k (D⁻¹A)^k`` with D the sums of absolute weights, ``W = D/vol − ddᵀ/vol²`` (Huang, Silva, Singh:
+    POLE: Polarized Embedding for Signed Networks, WSDM 2022, section 3). Without negative weights that is ``R(2t)``
+    of the undirected walk: t is counted from both ends.
+
+    Args:
+        adjacency: (n, n) symmetric, any signs, without empty rows.
+        times: weight of each number of steps.
+    """
+
+    def __init__(self, adjacency: Any, times: Times, *, lazy: bool, backend: Backend) -> None:
+        degree = row_sums(abs(adjacency))
+        self.shape: tuple[int, int] = adjacency.shape
+        self.stationary: Dense = degree / degree.sum()
+        self._times, self._lazy = times, lazy
+        self._adjacency = backend.sparse(adjacency)
+        self._inverse_degree = backend.dense(1.0 / degree)[:, None]
+        self._pi = backend.dense(self.stationary)[:, None]
+
+    def _step(self, x: torch.Tensor) -> torch.Tensor:
+        y = self._inverse_degree * (self._adjacency @ x)
+        return 0.5 * (x + y) if self._lazy else y
+
+    def _step_back(self, x: torch.Tensor) -> torch.Tensor:
+        y = self._adjacency @ (self._inverse_degree * x)
+        return 0.5 * (x + y) if self._lazy else y
+
+    def matmat(self, x: torch.Tensor) -> torch.Tensor:
+        y = _over_times(self._step, x, self._times, torch.clone)
+        y = self._pi * (y - (self._pi * y).sum(0))
+        return _over_times(self._step_back, y, self._times, torch.clone)
+
+    rmatmat = matmat
+
+
+def _over_times(step: Any, x: torch.Tensor, times: Times, none: Any) -> torch.Tensor:
+    """``Σ_k times[k] · step^k(x)``; ``none`` is what no step at all gives."""
+    last = max(times)
+    if len(times) == 1 and last > 0 and times[last] == 1.0:
+        for _ in range(last):
+            x = step(x)
+        return x
+    total = none(x) * times[0] if 0 in times else torch.zeros_like(x)
+    for taken in range(1, last + 1):
+        x = step(x)
+        if taken in times:
+            total += times[taken] * x
+    return total
+
+
+def row_sums(matrix: Any) -> Dense:
+    """Sums of the rows of a CSR matrix, in float64."""
+    return np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
 
 
 def _pagerank(walk_t: Any, jump: Dense) -> Dense:

@@ -67,6 +67,7 @@ def _fit(run: Run, ds: str, day: DayGraph, parent: str | None) -> dict[str, Any]
     config = run.config.embed
     before = open_release(run.warehouse, parent) if parent else None
     previous = previous_vectors(day, before, config.dim) if before else None
+    steps = {"markov_time": config.markov_time, "lazy": config.lazy} if config.walk == "joint" else {}
     emb = fit(
         day.graph,
         model="autocovariance",
@@ -74,9 +75,9 @@ def _fit(run: Run, ds: str, day: DayGraph, parent: str | None) -> dict[str, Any]
         seed=run.config.seed,
         device=config.device,
         previous=previous,
-        markov_time=config.markov_time,
-        lazy=config.lazy,
+        walk=config.walk,
         relation_weights={kind.label: kind.weight for kind in run.config.graph_relations.values()},
+        **steps,
     )
     tables.write_arrays(tables.partition(run.warehouse, tables.VECTORS, ds), {t: emb[t] for t in emb.types})
     aligned = emb.alignment

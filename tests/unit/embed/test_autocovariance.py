@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from graphrep.embed import autocovariance
-from graphrep.embed.walk import Backend, CrossWalk, DirectedWalk, UndirectedWalk
+from graphrep.embed.backend import Backend
+from graphrep.embed.walk import CrossWalk, DirectedWalk, UndirectedWalk
 from graphrep.errors import InputError
 
 Matrix = NDArray[np.float64]
@@ -138,8 +139,8 @@ def test_lanczos_space_grows_where_it_has_no_shift_left() -> None:
 @pytest.mark.parametrize("tau", [1, 2, 3])
 def test_bipartite_component_is_centred_on_and_across_its_sides(tau: int) -> None:
     b = np.random.default_rng(1).random((5, 7)) + 0.1
-    walk = UndirectedWalk(sp.csr_array(bipartite(b)), tau, lazy=False, bipartite_correction=True, backend=CPU)
-    r, pi = walk.matmat(np.eye(12)), walk.stationary
+    walk = UndirectedWalk(sp.csr_array(bipartite(b)), {tau: 1.0}, lazy=False, bipartite_correction=True, backend=CPU)
+    r, pi = walk.matmat(CPU.dense(np.eye(12))).numpy(), walk.stationary
     plain = dense_r(bipartite(b), tau) + np.outer(pi, pi)
     same = np.zeros((12, 12), dtype=bool)
     same[:5, :5] = same[5:, 5:] = True
@@ -203,12 +204,12 @@ def test_products_with_the_transpose_agree() -> None:
     a = sp.csr_array(rng.random((9, 9)) * (rng.random((9, 9)) < 0.4))
     b = sp.csr_array(rng.random((4, 6)))
     for walk in (
-        DirectedWalk(a, 3, lazy=False, backend=CPU),
-        DirectedWalk(a, 2, lazy=True, backend=CPU),
-        CrossWalk(b, 3, lazy=False, bipartite_correction=True, backend=CPU),
+        DirectedWalk(a, {3: 1.0}, lazy=False, backend=CPU),
+        DirectedWalk(a, {2: 1.0}, lazy=True, backend=CPU),
+        CrossWalk(b, {3: 1.0}, lazy=False, bipartite_correction=True, backend=CPU),
     ):
         n, m = walk.shape
-        np.testing.assert_allclose(walk.matmat(np.eye(m)), walk.rmatmat(np.eye(n)).T, atol=1e-16)
+        np.testing.assert_allclose(walk.matmat(CPU.dense(np.eye(m))), walk.rmatmat(CPU.dense(np.eye(n))).T, atol=1e-16)
 
 
 @pytest.mark.parametrize("lazy", [False, True])

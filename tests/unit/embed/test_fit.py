@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from graphrep.embed import Embedding, fit
+from graphrep.embed.history_walk import Choice
 from graphrep.embed.joint import joint_adjacency
 from graphrep.errors import InputError
 from graphrep.graph import EdgeList, HeteroGraph
@@ -43,9 +44,10 @@ def own_share(emb: Embedding) -> float:
     return float((best % 2 == cold[:, None] % 2).mean())
 
 
-def test_users_without_live_history_find_hosts_of_their_community_through_videos() -> None:
-    shares = [own_share(fit(planted(seed), dim=16)) for seed in range(3)]
-    noise = [own_share(fit(planted(seed, shuffled=True), dim=16)) for seed in range(3)]
+@pytest.mark.parametrize("walk", ["joint", "history"])
+def test_users_without_live_history_find_hosts_of_their_community_through_videos(walk: str) -> None:
+    shares = [own_share(fit(planted(seed), dim=16, walk=walk)) for seed in range(3)]
+    noise = [own_share(fit(planted(seed, shuffled=True), dim=16, walk=walk)) for seed in range(3)]
     assert min(shares) > 0.8
     assert max(noise) < 0.62
 
@@ -67,7 +69,7 @@ def test_types_keep_their_order_and_rows() -> None:
 def test_mean_squared_norm_of_nodes_with_edges_is_one_and_others_are_zero() -> None:
     g = planted(0)
     wider = HeteroGraph.from_edges({**g.num_nodes, "host": HOSTS + 7}, g.edges)
-    emb = fit(wider, dim=16)
+    emb = fit(wider, dim=16, walk="joint")
     degree = np.diff(joint_adjacency(wider).matrix.indptr)
     squares = np.concatenate([(emb[kind] ** 2).sum(axis=1) for kind in emb])
     assert squares[degree > 0].mean() == pytest.approx(1.0, abs=1e-5)
@@ -106,9 +108,40 @@ def test_relation_weight_zero_is_the_graph_without_that_relation() -> None:
 
 def test_options_reach_the_walk() -> None:
     g = planted(3)
-    plain = fit(g, dim=4)["user"]
-    assert not np.allclose(fit(g, dim=4, markov_time=5)["user"], plain, atol=1e-3)
-    assert not np.allclose(fit(g, dim=4, lazy=True)["user"], plain, atol=1e-3)
+    plain = fit(g, dim=4, walk="joint")["user"]
+    assert not np.allclose(fit(g, dim=4, walk="joint", markov_time=5)["user"], plain, atol=1e-3)
+    assert not np.allclose(fit(g, dim=4, walk="joint", lazy=True)["user"], plain, atol=1e-3)
+
+
+def test_each_side_of_a_history_has_its_own_scale_and_nodes_without_edges_are_zero() -> None:
+    g = planted(0)
+    emb = fit(HeteroGraph.from_edges({**g.num_nodes, "host": HOSTS + 7}, g.edges), dim=16)
+    assert (emb["user"] ** 2).sum(axis=1).mean() == pytest.approx(1.0, abs=1e-5)
+    things = np.concatenate([emb["host"][:HOSTS], emb["video"]])
+    assert (things**2).sum(axis=1).mean() == pytest.approx(1.0, abs=1e-5)
+    assert not emb["host"][HOSTS:].any()
+
+
+@pytest.mark.parametrize("walk", ["joint", "history"])
+def test_exact_scores_are_what_many_dimensions_come_to(walk: str) -> None:
+    g = planted(1)
+    choice = {} if walk == "joint" else {"choice": Choice()}
+    vectors = fit(g, dim=160, walk=walk, **choice).score("user", np.arange(USERS), "host")
+    exact = fit(g, dim=2, walk=walk, **choice).score("user", np.arange(USERS), "host", exact=True)
+    # Vectors of users leave out negative parts (joint), and what leads from a thing to itself (history).
+    unmet = np.ones((USERS, HOSTS), bool)
+    unmet[g.edges[LIVE].src, g.edges[LIVE].dst] = False
+    same = [np.corrcoef(a[m], b[m])[0, 1] for a, b, m in zip(vectors, exact, unmet, strict=True)]
+    assert np.mean(same) > 0.95
+
+
+def test_exact_scores_need_the_walk() -> None:
+    emb = fit(planted(0), dim=2)
+    with pytest.raises(InputError, match="vectors alone"):
+        Embedding(emb.vectors).score("user", [0], "host", exact=True)
+    with pytest.raises(InputError, match=r"a type that is met .*'user'"):
+        emb.score("host", [0], "user", exact=True)
+    assert emb.score("host", [0, 1], "video", exact=True).shape == (2, VIDEOS)
 
 
 def test_vectors_are_read_only() -> None:
@@ -120,7 +153,10 @@ def test_vectors_are_read_only() -> None:
     ("options", "message"),
     [
         ({"model": "oracle"}, "autocovariance.*'oracle'"),
-        ({"walk_length": 3}, "markov_time.*'walk_length'"),
+        ({"walk_length": 3}, "choice.*'walk_length'"),
+        ({"walk_length": 3, "walk": "joint"}, "markov_time.*'walk_length'"),
+        ({"walk": "random"}, "joint, history or None, found 'random'"),
+        ({"dim": 0}, "at least 1, found 0"),
         ({"relation_weights": {"sells": 1.0}}, "'sells'"),
         ({"relation_weights": {"watches": float("nan")}}, "finite"),
         ({"previous": {"user": np.ones((1, 3), np.float32)}}, "new space"),
@@ -128,7 +164,7 @@ def test_vectors_are_read_only() -> None:
 )
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        fit(planted(0), dim=2, **options)
+        fit(planted(0), **{"dim": 2, **options})
 
 
 def test_score_refuses_what_does_not_exist() -> None:

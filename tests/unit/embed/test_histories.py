@@ -1,0 +1,169 @@
+"""Histories and the walks from them, against dense products; and that a choice sees nothing that is hidden."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphrep.embed import fit
+from graphrep.embed.backend import Backend
+from graphrep.embed.histories import actor_types, histories
+from graphrep.embed.history_walk import Choice, HistoryWalk, choose
+from graphrep.errors import InputError
+from graphrep.graph import EdgeList, HeteroGraph
+
+BUYS, SEES = ("user", "buys", "product"), ("user", "sees", "video")
+
+
+def graph(seed: int = 0, users: int = 40, products: int = 12, videos: int = 9, timed: bool = True) -> HeteroGraph:
+    rng = np.random.default_rng(seed)
+    bought, seen = rng.integers(0, products, 5 * users), rng.integers(0, videos, 4 * users)
+    times = (rng.integers(0, 50, len(bought)), rng.integers(0, 50, len(seen))) if timed else (None, None)
+    return HeteroGraph.from_edges(
+        {"user": users, "product": products, "video": videos},
+        {
+            BUYS: EdgeList(np.repeat(np.arange(users), 5), bought, time=times[0]),
+            SEES: EdgeList(np.repeat(np.arange(users), 4), seen, time=times[1]),
+        },
+    )
+
+
+def in_order(length: int = 40, users: int = 60) -> HeteroGraph:
+    """Every user goes along a ring of things, one after the other: only order tells what is next."""
+    begin = np.arange(users) * 7 % length
+    src = np.repeat(np.arange(users), 6)
+    dst = (begin[:, None] + np.arange(6)[None, :]).ravel() % length
+    return HeteroGraph.from_edges(
+        {"user": users, "thing": length},
+        {("user", "meets", "thing"): EdgeList(src, dst, time=np.tile(np.arange(6), users))},
+    )
+
+
+def test_a_type_acts_if_nothing_leads_to_it() -> None:
+    assert actor_types(graph()) == ["user"]
+    follows = HeteroGraph.from_edges({"user": 2}, {("user", "follows", "user"): EdgeList([0], [1])})
+    assert actor_types(follows) == []
+    with pytest.raises(InputError, match="walk='joint'"):
+        fit(follows, walk="history")
+
+
+def test_age_counts_the_events_at_later_times_and_equal_times_are_equally_old() -> None:
+    g = HeteroGraph.from_edges(
+        {"user": 2, "product": 5, "video": 2},
+        {
+            BUYS: EdgeList([0, 0, 0, 0, 1], [0, 1, 2, 0, 3], time=[10, 30, 30, 20, 5]),
+            ("user", "keeps", "video"): EdgeList([0, 1], [1, 0]),
+        },
+    )
+    found = histories(g)
+    ages = {(int(u), int(i)): int(a) for u, i, a in zip(*found.events.tocoo().coords, found.age, strict=True)}
+    # Product 0 was met twice: its newest time counts. Videos come behind the five products and have no times.
+    assert ages == {(0, 0): 3, (0, 1): 1, (0, 2): 1, (0, 6): 0, (1, 3): 1, (1, 5): 0}
+    weight = found.start(1.0).toarray()
+    np.testing.assert_allclose(weight[0, [0, 1, 2]], [2 / 3, 1.0, 1.0])
+    assert weight[0, 6] == pytest.approx((1 + 1 + 1 / 3) / 3)
+    assert weight[1, 5] == 1.0
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    a=st.floats(-1.5, 0.5),
+    b=st.floats(-1.5, 0.5),
+    c=st.floats(-1, 0.5),
+    share=st.floats(0.1, 0.9),
+)
+@settings(max_examples=15, deadline=None)
+def test_rows_are_the_dense_products(seed: int, a: float, b: float, c: float, share: float) -> None:
+    events = histories(graph(seed))
+    choice = Choice(company=(a, b, c), sequence=-0.3, recency=0.4, share=share)
+    m = events.events.toarray()
+    items, users, t = m.sum(axis=0), m.sum(axis=1), events.then.toarray()
+
+    def power(x: Any, e: float) -> Any:
+        return np.where(x > 0, np.where(x > 0, x, 1.0) ** e, 0.0)
+
+    def even(x: Any) -> Any:
+        return x / np.where(x.sum(axis=1) > 0, x.sum(axis=1), 1.0)[:, None]
+
+    company = events.start(0.4).toarray() * power(items, a) @ (m.T * power(users, b)) @ (m * power(items, c))
+    sequence = events.start(1.5).toarray() @ np.linalg.matrix_power(even(t), 3) * power(t.sum(axis=0), -0.3)
+    expected = share * even(company) + (1 - share) * even(sequence)
+    np.testing.assert_allclose(HistoryWalk(events, choice).rows(np.arange(40)), expected, atol=1e-6)
+
+
+def test_sequence_vectors_of_full_rank_are_its_rows_and_company_vectors_rank_like_them() -> None:
+    events = histories(graph(3))
+    sequence = HistoryWalk(events, Choice(share=0.0))
+    user, item = sequence.vectors(21, 0, Backend())
+    rows = sequence.rows(np.arange(40))
+    scale = (user @ item.T).sum() / rows.sum()
+    np.testing.assert_allclose(user @ item.T / scale, rows, atol=1e-4)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_sequence_goes_on_and_not_back(exact: bool) -> None:
+    emb = fit(in_order(), dim=40, choice=Choice(share=0.0))
+    user = np.arange(60)
+    last = (user * 7 + 5) % 40
+    scores = emb.score("user", user, "thing", exact=exact)
+    ahead = scores[user[:, None], (last[:, None] + np.arange(1, 7)) % 40].sum(axis=1)
+    behind = scores[user[:, None], (last[:, None] - np.arange(6, 12)) % 40].sum(axis=1)
+    assert (ahead > 3 * behind).all()
+
+
+def test_what_is_hidden_is_in_no_part_of_what_the_choice_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    g = graph(5, users=200)
+    events = histories(g)
+    seen: list[Any] = []
+    made = HistoryWalk.__init__
+
+    def remember(self: Any, shown: Any, choice: Any) -> None:
+        seen.append(shown)
+        made(self, shown, choice)
+
+    monkeypatch.setattr(HistoryWalk, "__init__", remember)
+    choose(g, events, 4, 0, Backend())
+    (shown,) = {id(one): one for one in seen}.values()
+    gone = (events.events - shown.events).tocoo()
+    assert gone.nnz == 200  # one of each user
+    newest = {(u, i) for u, i, age in zip(*events.events.tocoo().coords, events.age, strict=True) if age == 1}
+    assert set(zip(*gone.coords, strict=True)) <= newest
+    rest = {kind: listed for kind, listed in g.edges.items()}
+    pairs = set(zip(*gone.coords, strict=True))
+    for kind, first in ((BUYS, 0), (SEES, 12)):
+        kept = [(int(u), int(i) + first) not in pairs for u, i in zip(rest[kind].src, rest[kind].dst, strict=True)]
+        rest[kind] = EdgeList(rest[kind].src[kept], rest[kind].dst[kept], time=rest[kind].time[kept])
+    expected = histories(HeteroGraph.from_edges(g.num_nodes, rest)).then
+    assert abs(expected - shown.then).max() == 0
+
+
+def test_a_choice_is_that_of_its_seed_and_transitions_that_are_given_are_not_judged() -> None:
+    g = graph(6, users=80)
+    events = histories(g)
+    first, again = (choose(g, events, 4, 1, Backend()) for _ in range(2))
+    assert first == again
+    then = HeteroGraph.from_edges(
+        g.num_nodes, {**g.edges, ("product", "then", "video"): EdgeList([0, 1], [0, 1], [1.0, 2.0])}
+    )
+    given_events = histories(then)
+    assert given_events.then.nnz == 2
+    assert choose(then, given_events, 4, 1, Backend())[0].share == 0.5
+
+
+def test_too_few_histories_are_not_judged() -> None:
+    g = graph(7, users=10)
+    assert choose(g, histories(g), 4, 0, Backend()) == (Choice(share=0.5), {})
+
+
+def test_dislike_and_relations_of_weight_zero_leave_nothing() -> None:
+    g = HeteroGraph.from_edges(
+        {"user": 2, "product": 2},
+        {BUYS: EdgeList([0, 1], [0, 1]), ("user", "returns", "product"): EdgeList([0], [0], [-2.0])},
+    )
+    assert histories(g).events.toarray().tolist() == [[0.0, 0.0], [0.0, 1.0]]
+    with pytest.raises(InputError, match="at least one edge of positive weight"):
+        histories(g, {"buys": 0.0})
