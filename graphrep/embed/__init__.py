@@ -1,8 +1,25 @@
 """Graph in, vectors out: walks, factorisation, exact scores, alignment."""
 
 from graphrep.embed.align import Alignment, align
-from graphrep.embed.autocovariance import Factors, autocovariance, multiscale
+from graphrep.embed.attributes import attribute_edges, enhance
+from graphrep.embed.autocovariance import autocovariance, multiscale
+from graphrep.embed.factorise import Factors
 from graphrep.embed.fit import Embedding, fit
+from graphrep.embed.history_walk import Choice
+from graphrep.embed.pmi import pmi
 from graphrep.embed.scores import walk_scores
 
-__all__ = ["Alignment", "Embedding", "Factors", "align", "autocovariance", "fit", "multiscale", "walk_scores"]
+__all__ = [
+    "Alignment",
+    "Choice",
+    "Embedding",
+    "Factors",
+    "align",
+    "attribute_edges",
+    "autocovariance",
+    "enhance",
+    "fit",
+    "multiscale",
+    "pmi",
+    "walk_scores",
+]

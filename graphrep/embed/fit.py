@@ -15,8 +15,9 @@ from graphrep.embed.align import Alignment, Vectors, align
 from graphrep.embed.autocovariance import autocovariance
 from graphrep.embed.backend import Backend
 from graphrep.embed.checks import check_dim, check_seed
+from graphrep.embed.choice import choose
 from graphrep.embed.histories import Histories, actor_types, histories
-from graphrep.embed.history_walk import Choice, HistoryWalk, choose
+from graphrep.embed.history_walk import Choice, HistoryWalk
 from graphrep.embed.joint import JointAdjacency, joint_adjacency
 from graphrep.embed.plan import precision_for
 from graphrep.embed.scores import walk_scores

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import resource
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -12,7 +13,7 @@ from graphrep.embed.solver import basis_size, block_of, smallest_basis
 from graphrep.errors import GraphrepError
 
 _SHARE = 0.8
-"""Of the memory that is free when the work begins."""
+"""Of the memory that there is when the work begins."""
 _ROUNDS_PER_PAIR = 7
 _STEPS = 3
 _FLOPS = {"cpu": 1e10, "cuda": 1e13}
@@ -60,7 +61,7 @@ def plan(
     Args:
         nodes, entries, dim: of the operator.
         mapped: the matrix lies in files that are mapped: it is read in blocks and takes no memory of its own.
-        memory: bytes that may be used; None: most of what is free now.
+        memory: bytes that may be used; None: most of what there is.
 
     Raises:
         GraphrepError: not even the smallest basis fits with the graph read in blocks; the message names the largest
@@ -105,10 +106,9 @@ def precision_for(device: str | None) -> Precision:
 
 
 def free_memory(device: str | None) -> int:
-    """Bytes free on the device, or of main memory."""
+    """Bytes free on the device; else what main memory there is, or this process may have."""
     if device is not None and torch.device(device).type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    raise GraphrepError("MemAvailable", found="none", where="/proc/meminfo", fix="pass memory in bytes")
+    here = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return min([here, *(limit for limit in limits if limit != resource.RLIM_INFINITY)])

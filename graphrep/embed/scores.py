@@ -109,7 +109,8 @@ def walk_scores(
         options = {"directed": directed, "lazy": lazy, "signed": signed}
         walk, place = operator_of(matrix, markov_time, backend, bipartite_correction, continuous, **options)
     else:
-        check_shape(matrix, crosses=len(exponents) % 2 == 0, directed=directed, signed=signed)
+        _check_alone(directed=directed, lazy=lazy, signed=signed, continuous=bool(continuous))
+        check_shape(matrix, crosses=len(exponents) % 2 == 0, directed=False, signed=False)
         walk, place = DegreeWalk(matrix, _checked_exponents(exponents, markov_time), backend=backend), None
     return rows_of(walk, rows, columns, backend, place, matrix.shape[1])
 
@@ -139,7 +140,17 @@ def rows_of(
     return found if columns is None else np.ascontiguousarray(found[:, columns])
 
 
+def _check_alone(**options: bool) -> None:
+    for name, value in options.items():
+        if value:
+            expected = f"exponents or {name}=True"
+            raise InputError(expected, found="both", where="walk_scores", fix="leave one out")
+
+
 def _checked_exponents(exponents: Sequence[float], markov_time: Any) -> list[float]:
+    if isinstance(markov_time, Sequence) or int(markov_time) != markov_time or markov_time < 1:
+        expected = "one whole markov_time of at least 1 beside exponents"
+        raise InputError(expected, found=repr(markov_time), where="exponents")
     given = [float(e) for e in exponents]
     if len(given) != markov_time + 1 or not np.isfinite(given).all():
         expected = f"{markov_time + 1} finite numbers, one for each node of {markov_time} steps"

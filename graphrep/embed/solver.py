@@ -27,6 +27,7 @@ TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
 """Residual of a converged pair as a share of the largest eigenvalue, by precision."""
 
 _LOOSE = 1e-2
+_STRANGE = 1e-2
 _ROWS_AT_ONCE = 1 << 16
 
 
@@ -140,8 +141,11 @@ class _Space:
     def begin(self, start: torch.Tensor | None) -> None:
         first = self._random(self._block)
         if start is not None:
-            first = torch.cat([start.to(self._like).T, first])
-        self._next = self._orthogonal(first[: len(self._rows)])
+            # Mixtures of the known vectors: a block as wide as they are many would leave no room for degree.
+            known = torch.linalg.qr(start.to(self._like))[0].T
+            mixed = torch.as_tensor(self._chance.standard_normal((self._block, len(known)))).to(self._like) @ known
+            first = mixed + _STRANGE * first * torch.linalg.vector_norm(mixed) / torch.linalg.vector_norm(first)
+        self._next = self._orthogonal(first)
 
     def converge(self, limit: int) -> None:
         """Rounds until the wanted pairs have converged, or the basis is the whole space."""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from graphrep.embed import fit
 from graphrep.embed.backend import Backend
+from graphrep.embed.choice import choose
 from graphrep.embed.histories import actor_types, histories
-from graphrep.embed.history_walk import Choice, HistoryWalk, choose
+from graphrep.embed.history_walk import Choice, HistoryWalk
 from graphrep.errors import InputError
 from graphrep.graph import EdgeList, HeteroGraph
 
