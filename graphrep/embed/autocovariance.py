@@ -63,7 +63,8 @@ def autocovariance(
     The scale is R's own: at full rank ``source @ target.T`` is R, less its negative eigenvalues in the
     symmetric case. Time O(τ·edges + n·dim) for each of some seven times ``dim`` products, memory O(edges + n·dim): no
     n×n matrix is made. What the work will take is logged before it begins (``graphrep.embed.plan``). Arrays that are
-    mapped from files are multiplied in blocks of rows and not copied.
+    mapped from files are multiplied in blocks of rows and, for the undirected walk of a square matrix in which every
+    node has an edge, not copied.
 
     Args:
         adjacency: (n, m) scipy.sparse, weights ≥ 0 unless signed, rows = sources. Entries given twice are summed. A
@@ -87,7 +88,7 @@ def autocovariance(
             zeros or NaN are not known.
         precision: of products and basis; None: float64 on the CPU, float32 on a device.
         tolerance: residual of a pair as a share of the largest eigenvalue; None: 1e-9, or 1e-5 in float32.
-        memory: bytes that may be used, on the device where there is one; None: most of what is free.
+        memory: bytes that may be used, on the device where there is one; None: most of what it, or this machine, has.
 
     Returns:
         Factors. Nodes without edges have zero rows (but see ``DirectedWalk``). The largest entry by size of
@@ -116,17 +117,18 @@ def autocovariance(
     backend = replace(backend, stream=planned.stream and device is not None)
     options = {"directed": directed, "lazy": lazy, "signed": signed}
     operator, (rows, columns) = operator_of(matrix, markov_time, backend, bipartite_correction, continuous, **options)
-    solve = Factorisation(dim, seed, backend, tolerance, planned.basis)
     start = None if previous is None else _known(previous, n)[rows]
     # What dies away with many steps stays in a mean that holds few.
     steps = max(1, min(_times(markov_time, signed if continuous is None else continuous)))
+    floor = _floor(operator, backend, steps)
+    solve = Factorisation(dim, seed, backend, tolerance, planned.basis, floor)
     if directed or n != m:
         left, right, values = solve.singular(operator, start)
         source, target = scattered(left, rows, n), scattered(right, columns, m)
     else:
         left, values = solve.eigen(operator, start)
         source = target = scattered(left, rows, n)
-    return scaled(source, target, values, _floor(operator, backend, steps), steps, solve.convergence)
+    return scaled(source, target, values, floor, steps, solve.convergence)
 
 
 def multiscale(adjacency: Any, markov_times: Sequence[int], dim: int = 128, **options: Any) -> dict[int, Factors]:
@@ -197,7 +199,7 @@ def operator_of(
     if signed:
         return SignedWalk(core, times, lazy=lazy, backend=backend), (rows, columns)
     walk = CrossWalk if n != m else UndirectedWalk
-    correct = bipartite_correction and not (lazy or is_mapped(core.data))
+    correct = bipartite_correction and not lazy and (n != m or not is_mapped(core.data))
     return walk(core, times, lazy=lazy, bipartite_correction=correct, backend=backend), (rows, columns)
 
 
@@ -212,4 +214,4 @@ def _known(previous: NDArray[Any], n: int) -> Dense:
 def _floor(operator: Any, backend: Backend, steps: int) -> float:
     """Size of an eigenvalue of R that stands for an eigenvalue of M lost in rounding."""
     pi = operator.stationary
-    return float(pi.max() * (len(pi) * np.finfo(backend.precision).eps) ** steps)
+    return float(pi.max() * (10 * np.sqrt(len(pi)) * np.finfo(backend.precision).eps) ** steps)

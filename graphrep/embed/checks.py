@@ -54,7 +54,8 @@ def _check_indices(matrix: Any) -> None:
     if matrix.format in ("csr", "csc"):
         sides = [(matrix.indices, matrix.shape[1 if matrix.format == "csr" else 0])]
         steps = np.diff(matrix.indptr)
-        if (steps < 0).any() or matrix.indptr[-1] > len(matrix.indices):
+        lines = matrix.shape[0 if matrix.format == "csr" else 1]
+        if len(steps) != lines or matrix.indptr[0] != 0 or (steps < 0).any() or matrix.indptr[-1] > len(matrix.indices):
             raise InputError("row pointers that rise to the number of entries", found="others", where="adjacency")
     elif matrix.format == "coo":
         sides = list(zip(matrix.coords, matrix.shape, strict=True))

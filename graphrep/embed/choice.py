@@ -15,6 +15,7 @@ from graphrep.graph.hetero import EdgeList, HeteroGraph
 
 _SAMPLED = 1000
 _LEAST = 3
+_OF = 1000
 _SHARES = (1.0, 0.5, 0.2, 0.0)
 _FLATTENED = (1.0, 0.6, 0.3)
 
@@ -25,9 +26,9 @@ def choose(
     """Find the powers and the shares that rank hidden events best; exact scores, seeded, on the given edges alone.
 
     Of up to a thousand actors with three things or more the newest thing is hidden (a random one where there are no
-    times), the walks and their transitions are made of the rest, and the NDCG of the hidden among all things of its
-    type that the actor has not met decides, one setting after the other. Transitions that were given as edges hold
-    what is hidden, so there both walks have an even share.
+    times), and the walks and their transitions are made of the rest. The NDCG of the hidden decides, one setting after
+    the other: half of it among all things of its type that the actor has not met, half as if among a thousand of them.
+    Transitions that were given as edges hold what is hidden, so there both walks have an even share.
 
     Args:
         events: of the whole graph, by :func:`graphrep.embed.histories.histories` with the same ``options``.
@@ -129,5 +130,6 @@ def _quality(rows_of: Any, seen: Histories, actors: NDArray[np.int64], things: N
         own = scores[np.arange(len(part)), wanted]
         # Equal scores count as better: a list of zeros finds nothing.
         above = (scores >= own[:, None]).sum(axis=1) - 1
-        total += float((1.0 / np.log2(2.0 + above)).sum())
-    return total / len(actors)
+        others = np.isfinite(scores).sum(axis=1)
+        total += float((1.0 / np.log2(2.0 + above) + 1.0 / np.log2(2.0 + above * _OF / others)).sum())
+    return total / (2 * len(actors))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from graphrep.embed.backend import Backend
-from graphrep.embed.solver import Convergence, block_of, largest_eigenpairs
+from graphrep.embed.solver import TOLERANCE, Convergence, block_of, largest_eigenpairs
 from graphrep.embed.walk import Dense, Operator
 from graphrep.errors import GraphrepWarning
 
@@ -52,6 +52,7 @@ class Factorisation:
     backend: Backend
     tolerance: float | None
     room: int
+    floor: float = 0.0
     convergence: Convergence | None = None
 
     def eigen(self, operator: Operator, previous: Dense | None) -> tuple[Dense, Dense]:
@@ -69,14 +70,16 @@ class Factorisation:
         if n < m:
             forward, backward = backward, forward
         known = None if previous is None or n >= m else previous
-        _, basis = self._largest(lambda x: backward(forward(x)), min(n, m), known)
+        _, basis = self._largest(lambda x: backward(forward(x)), min(n, m), known, squared=True)
         image = forward(basis).double()
         left, values, right = torch.linalg.svd(image, full_matrices=False)
         sides = left[:, : self.dim], (basis.double() @ right.T)[:, : self.dim]
         first, second = (padded(self.backend.fetch(side), self.dim) for side in (sides if n >= m else sides[::-1]))
         return first, second, padded(self.backend.fetch(values)[: self.dim], self.dim)
 
-    def _largest(self, product: Any, n: int, previous: Dense | None) -> tuple[Dense, torch.Tensor]:
+    def _largest(
+        self, product: Any, n: int, previous: Dense | None, *, squared: bool = False
+    ) -> tuple[Dense, torch.Tensor]:
         like = self.backend.like
         if n <= max(self.dim + 2, _DENSE_ROWS):
             dense = self.backend.fetch(product(torch.eye(n, dtype=like.dtype, device=like.device)))
@@ -96,6 +99,7 @@ class Factorisation:
                 tolerance=self.tolerance,
                 block=block_of(self.backend.device),
                 room=self.room,
+                floor=(self.floor**2 if squared else self.floor) / TOLERANCE[like.dtype],
             )
         self.convergence = found.convergence
         _LOGGER.info("%s", found.convergence)
@@ -115,9 +119,10 @@ def scaled(
     real: NDArray[np.bool_] = np.array(values > bound, dtype=bool)
     # At one step such a value is no direction at all; after many it may be one that has died away.
     alive = eps ** (1.0 / steps)
-    if not real.all() and values[0] > 0 and alive > _NOISE:
+    lost = int(((values > 0) & ~real).sum())
+    if lost and values[0] > 0 and alive > _NOISE:
         warnings.warn(
-            f"markov_time {steps}: {int((~real).sum())} of {len(values)} columns are left zero; where the walk keeps"
+            f"markov_time {steps}: {lost} of {len(values)} columns are left zero; where the walk keeps"
             f" less than {alive:.2f} of its slowest direction at each step, R is rounding noise: pass a smaller time",
             GraphrepWarning,
             stacklevel=3,

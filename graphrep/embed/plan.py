@@ -73,7 +73,7 @@ def plan(
     graph = entries * (size + (4 if backend.device is None else 8))
     block = block_of(backend.device)
     working = 8 * block * nodes * size + 2 * dim * nodes * size
-    read = 1 << 29
+    read = min(graph, 1 << 29)
     for stream, held in ((mapped, 0 if mapped else graph), (True, read)):
         basis = min(basis_size(dim, nodes, block), (limit - held - working) // max(nodes * size, 1))
         if basis >= smallest_basis(dim, nodes, block):

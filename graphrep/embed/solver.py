@@ -83,6 +83,7 @@ def largest_eigenpairs(
     tolerance: float | None = None,
     block: int = BLOCK,
     room: int | None = None,
+    floor: float = 0.0,
     max_products: int | None = None,
 ) -> Eigenpairs:
     """The ``dim`` algebraically largest eigenpairs.
@@ -95,6 +96,7 @@ def largest_eigenpairs(
         start: (n, s) vectors near the wanted ones, in any basis, such as yesterday's.
         tolerance: share of the largest eigenvalue that a residual must fall to; None: that of the precision.
         room: vectors that the basis may hold, at least :func:`smallest_basis`; None: :func:`basis_size`.
+        floor: size of what is rounding: the tolerance counts from no smaller eigenvalue.
         max_products: columns beyond which it gives up; None: 100 a pair.
 
     Raises:
@@ -103,6 +105,7 @@ def largest_eigenpairs(
     wanted = TOLERANCE[like.dtype] if tolerance is None else tolerance
     limit = 100 * dim + 100 * block if max_products is None else max_products
     space = _Space(product, n, dim, wanted, seed, like, block, basis_size(dim, n, block) if room is None else room)
+    space.floor = max(floor, space.floor)
     space.begin(start)
     while True:
         space.converge(limit)
@@ -128,6 +131,7 @@ class _Space:
         room: int,
     ) -> None:
         self.products = self.rounds = 0
+        self.floor = float(np.finfo(np.float64).tiny)
         self._product, self._n, self._dim, self._tolerance, self._block = product, n, dim, tolerance, block
         self._chance, self._like = np.random.default_rng(seed), like
         self._rows = torch.empty((room, n), dtype=like.dtype, device=like.device)  # a row is a vector of the basis
@@ -161,7 +165,7 @@ class _Space:
             # The projected problem grows with the basis: it is solved anew when that has grown by a tenth.
             enough = min(self._n, max(self._size + self._block, self._size * 11 // 10, self._dim))
             begun = self.rounds
-            while self._size < enough and self.rounds < begun + len(self._rows) // self._block:
+            while self._size < enough and self.rounds < begun + 1 + len(self._rows) // self._block:
                 self._round()
             self._project()
 
@@ -190,7 +194,7 @@ class _Space:
 
     @property
     def scale(self) -> float:
-        return max(float(np.abs(self._values).max(initial=0.0)), float(np.finfo(np.float64).tiny))
+        return max(float(np.abs(self._values).max(initial=0.0)), self.floor)
 
     def worst(self) -> float:
         return float(self._residuals[: self._dim].max(initial=0.0) / self.scale)
@@ -277,7 +281,7 @@ class _Space:
         return torch.as_tensor(drawn, dtype=self._like.dtype, device=self._like.device)
 
     def _small(self, matrix: Small) -> torch.Tensor:
-        return torch.as_tensor(np.ascontiguousarray(matrix), dtype=self._like.dtype, device=self._like.device)
+        return torch.as_tensor(np.array(matrix, order="C"), dtype=self._like.dtype, device=self._like.device)
 
 
 def _numpy(tensor: torch.Tensor) -> Small:

@@ -124,3 +124,14 @@ def test_all_pairs_of_a_matrix_can_be_asked_for() -> None:
     matrix = with_values(np.linspace(-1, 1, 40))
     check(matrix, 40, solve(matrix, 40, block=8))
     assert basis_size(40, 40, 8) == smallest_basis(40, 40, 8) == 40
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_a_matrix_smaller_than_a_block_is_solved(n: int) -> None:
+    matrix = with_values(np.arange(1.0, n + 1))
+    check(matrix, n, solve(matrix, n))
+
+
+def test_what_is_rounding_counts_as_nothing() -> None:
+    noise = with_values(1e-14 * np.random.default_rng(0).standard_normal(400))
+    assert solve(noise, 8, floor=1e-4, block=4).convergence.products < 100

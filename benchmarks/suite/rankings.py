@@ -1,0 +1,310 @@
+"""Rankings of items for users, of ``graphrep.embed.fit`` with its default settings, beside the published rows.
+
+    python -m benchmarks.suite.rankings gowalla amazon_cdsr kuairand --dims 64 128 256 --json rankings.json
+
+Data, splits and judging: ``benchmarks.suite.topn``. One Markdown table for each graph. Published rows come first; rows
+"computed before" are of another implementation on the same data and no publication; all others are of this run.
+
+* gowalla: Recall@20 / NDCG@20 over all items outside train.txt and valid.txt, both learnt from, as LightGCN and others
+  do. They know no order. The lines of train.txt look ordered by time, so a second graph takes the place of an item in
+  its line as its time (valid.txt's pairs stay without one); those rows know more than the published ones and say so.
+* amazon_cdsr: HR@10 / NDCG@10 of each user's last item among 999 others of its domain. Days are the finest time, and
+  inside a day the file is sorted by item: users whose last item came on a day of its own stand in rows of their own.
+* kuairand: recall@50 / NDCG@50 of the long views after the cut, from those before it.
+
+The automatic choice of the walk, a search, is made once for each graph, at the largest dimension; the others get that
+choice, so that their seconds of the fit are without the search. *exact* are rows of the walk itself, of the first fit,
+whose seconds they share. Share of exact: mean over the columns of a figure divided by the exact row's. MB: peak of the
+resident set of the whole process while fitting and scoring, – where the system does not tell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from benchmarks.suite import topn
+from benchmarks.suite.graphs import DATA
+from benchmarks.suite.link_rows import peak, reset_peak
+from graphrep.embed import fit
+from graphrep.errors import GraphrepError, InputError
+from graphrep.graph import EdgeList, HeteroGraph
+
+Values = dict[str, tuple[float | None, ...]]
+"""Figures by part of the users; "" where it is all of them."""
+Ints = NDArray[np.int64]
+
+NAMES = ("gowalla", "amazon_cdsr", "kuairand")
+ORDERED = "order of the lines as time"
+NEW_DAY = "last item on a day of its own"
+ABXI = "ABXI, WWW 2025, mean of 5 seeds"
+T3 = "directed transition walk T³"
+UNORDERED = f"{T3}, equal days as unordered"
+_BLOCK = 500
+
+PUBLISHED: dict[str, dict[str, Values]] = {
+    "gowalla": {
+        "NGCF": {"": (0.1570, 0.1327)},
+        "LightGCN": {"": (0.1830, 0.1554)},
+        "UltraGCN": {"": (0.1862, 0.1580)},
+    },
+    "amazon_cdsr, Food and Kitchen": {ABXI: {"": (0.3243, 0.1971, 0.2438, 0.1427)}},
+    "amazon_cdsr, Beauty and Electronics": {ABXI: {"": (0.3778, 0.2200, 0.2328, 0.1340)}},
+}
+COMPUTED_BEFORE: dict[str, dict[str, Values]] = {
+    "amazon_cdsr, Food and Kitchen": {
+        T3: {"": (0.306, 0.190, 0.253, 0.137)},
+        UNORDERED: {"": (0.309, None, 0.246, None), NEW_DAY: (0.301, None, 0.297, None)},
+    },
+    "amazon_cdsr, Beauty and Electronics": {
+        T3: {"": (0.351, 0.192, 0.238, 0.136)},
+        UNORDERED: {"": (0.352, None, 0.232, None), NEW_DAY: (0.338, None, 0.265, None)},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method of this run on one graph. of_exact: by part; seconds: None where nothing was fitted; memory in MB."""
+
+    name: str
+    method: str
+    values: Values
+    of_exact: dict[str, float]
+    fit_seconds: float | None
+    score_seconds: float
+    memory: float | None
+    note: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What one table asks. graphs: of types user and item, by what is added to the method's name; popular: (items,)."""
+
+    name: str
+    columns: tuple[str, ...]
+    graphs: Mapping[str, HeteroGraph]
+    popular: Ints
+    judge: Callable[[topn.ScoreRows], Values]
+
+    def row(
+        self, method: str, score: topn.ScoreRows, exact: Row | None = None, fitted: float | None = None, **note: Any
+    ) -> Row:
+        """Rank by some scores, and measure that."""
+        start = time.perf_counter()
+        values = self.judge(score)
+        seconds = time.perf_counter() - start
+        share = {part: share_of(values[part], exact.values[part]) for part in values} if exact else {}
+        return Row(self.name, method, values, share, fitted, seconds, peak(), note)
+
+
+def share_of(figures: Sequence[float | None], exact: Sequence[float | None]) -> float:
+    """Mean of the figures, each divided by its exact one."""
+    pairs = [(a, b) for a, b in zip(figures, exact, strict=True) if a is not None and b]
+    return float(np.mean([a / b for a, b in pairs])) if pairs else float("nan")
+
+
+def gowalla(data: Path, seed: int = 0) -> Iterator[Problem]:
+    """All items that a user does not know."""
+    given = topn.gowalla(data)
+    known = given.known
+    users, items = known.shape
+    pairs = sp.coo_array(known).coords
+    plain = graph_of(users, items, {"visits": EdgeList(*pairs)})
+    user, item, place = line_places(data / "gowalla_lightgcn" / "train.txt.gz")
+    timeless = EdgeList(*sp.coo_array(given.valid).coords)
+    ordered = graph_of(users, items, {"visits": EdgeList(user, item, time=place), "visited": timeless})
+
+    def judge(score: topn.ScoreRows) -> Values:
+        return {"": topn.recall_and_ndcg(score, known, given.test)}
+
+    columns = ("Recall@20", "NDCG@20")
+    yield Problem("gowalla", columns, {"": plain, ORDERED: ordered}, counts(pairs[1], items), judge)
+
+
+def line_places(path: Path) -> tuple[Ints, Ints, Ints]:
+    """User, item, and 1, 2, … along the line, of each pair of a file with a line for each user."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        lines = [list(map(int, line.split())) for line in file if line.strip()]
+    rows = [(line[0], item, place) for line in lines for place, item in enumerate(line[1:], 1)]
+    user, item, place = np.array(rows, np.int64).T
+    return user, item, place
+
+
+def amazon(data: Path, seed: int = 0) -> Iterator[Problem]:
+    """Both pairs of domains, each a graph of its own."""
+    for name, domains in topn.AMAZON_DOMAINS.items():
+        reviews = topn.amazon(data, name)
+        question = topn.next_item(reviews)
+        history, items = question.history, len(reviews.domain)
+        edges = EdgeList(history.user, history.item, time=history.time)
+        graph = graph_of(int(reviews.user.max()) + 1, items, {"reviews": edges})
+        columns = tuple(f"{domain} {metric}" for domain in domains for metric in ("HR@10", "NDCG@10"))
+        title = f"amazon_cdsr, {' and '.join(domains)}"
+        yield Problem(
+            title, columns, {"": graph}, counts(history.item, items), last_item_judge(reviews, question, seed)
+        )
+
+
+def last_item_judge(reviews: topn.Reviews, question: topn.NextItem, seed: int) -> Callable[[topn.ScoreRows], Values]:
+    """Domain by domain, of all users and of those whose last item came on a day of its own."""
+    asked = []
+    for domain in (0, 1):
+        users = question.users_of(domain)
+        asked.append((users, topn.candidates(reviews, users, question.item[users], seed)))
+
+    def judge(score: topn.ScoreRows) -> Values:
+        every, new = [], []
+        for users, candidates in asked:
+            blocks = [slice(start, start + _BLOCK) for start in range(0, len(users), _BLOCK)]
+            scores = [np.take_along_axis(score(users[block]), candidates[block], axis=1) for block in blocks]
+            best, target = topn.best_of(np.concatenate(scores), candidates), question.item[users]
+            day = question.new_day[users]
+            every += topn.judge(best, target)
+            new += topn.judge(best[day], target[day])
+        return {"": tuple(every), NEW_DAY: tuple(new)}
+
+    return judge
+
+
+def kuairand(data: Path, seed: int = 0) -> Iterator[Problem]:
+    """Videos shown before the cut, less those that the user had viewed long."""
+    feed = topn.kuairand(data)
+    train, test = feed.matrix(feed.train), feed.matrix(feed.test)
+    edges = EdgeList(feed.train.user, feed.train.item, time=feed.train.time // 1000)
+    graph = graph_of(len(feed.users), len(feed.items), {"views": edges})
+
+    def judge(score: topn.ScoreRows) -> Values:
+        return {"": topn.recall_and_ndcg(score, train, test, k=50)}
+
+    popular = counts(sp.coo_array(train).coords[1], len(feed.items))
+    yield Problem("kuairand", ("recall@50", "NDCG@50"), {"": graph}, popular, judge)
+
+
+READERS: dict[str, Callable[[Path, int], Iterator[Problem]]] = dict(
+    zip(NAMES, (gowalla, amazon, kuairand), strict=True)
+)
+
+
+def graph_of(users: int, items: int, relations: Mapping[str, EdgeList]) -> HeteroGraph:
+    """Users who act on items."""
+    edges = {("user", relation, "item"): listed for relation, listed in relations.items()}
+    return HeteroGraph.from_edges({"user": users, "item": items}, edges)
+
+
+def counts(items: Any, size: int) -> Ints:
+    """How often each item was met."""
+    return np.bincount(items, minlength=size)
+
+
+def rows_of(problem: Problem, dims: Sequence[int], seed: int, device: str | None) -> Iterator[Row]:
+    """Popularity; then of each graph the exact rows and the vectors, the largest dimension first."""
+    popular = problem.popular.astype(np.float32)
+    reset_peak()
+    yield problem.row("most popular", lambda users: np.tile(popular, (len(users), 1)))
+    for label, graph in problem.graphs.items():
+        yield from fitted_rows(problem, label, graph, dims, seed, device)
+
+
+def fitted_rows(
+    problem: Problem, label: str, graph: HeteroGraph, dims: Sequence[int], seed: int, device: str | None
+) -> Iterator[Row]:
+    """The search at the largest dimension, its choice for the others."""
+    known: dict[str, Any] = {}
+    exact: Row | None = None
+    for dim in sorted(set(dims), reverse=True):
+        reset_peak()
+        start = time.perf_counter()
+        emb = fit(graph, dim=dim, seed=seed, device=device, **known)
+        seconds = time.perf_counter() - start
+        if exact is None:
+            note = asdict(emb.choice) if emb.choice else {}
+            score = lambda users, emb=emb: emb.score("user", users, "item", exact=True)  # noqa: E731
+            exact = problem.row(labelled("exact", label), score, fitted=seconds, **note)
+            known = {"choice": emb.choice} if emb.choice else {}
+            yield exact
+        method = labelled(f"vectors, d = {dim}", label)
+        yield problem.row(method, lambda users, emb=emb: emb.score("user", users, "item"), exact, seconds)
+
+
+def labelled(method: str, label: str) -> str:
+    return f"{method}, {label}" if label else method
+
+
+def table(problem: Problem, dims: Sequence[int], seed: int, device: str | None) -> list[Row]:
+    """All rows of one problem, printed as they come, and what was chosen below them."""
+    columns = (*problem.columns, "share of exact", "fit s", "scoring s", "MB")
+    print(f"### {problem.name}, seed {seed}\n")
+    print("| method | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
+    for source, known in (("published", PUBLISHED), ("computed before", COMPUTED_BEFORE)):
+        for method, values in known.get(problem.name, {}).items():
+            for part, figures in values.items():
+                _line(labelled(f"{source}: {method}", part), [_cell(figure, ".4f") for figure in figures] + ["–"] * 4)
+    rows = []
+    for row in rows_of(problem, dims, seed, device):
+        rows.append(row)
+        told = [_cell(row.fit_seconds, ".1f"), _cell(row.score_seconds, ".1f"), _cell(row.memory, ".0f")]
+        for part, figures in row.values.items():
+            share = _cell(row.of_exact.get(part), ".1%")
+            _line(labelled(row.method, part), [*(_cell(figure, ".4f") for figure in figures), share, *told])
+    print()
+    for row in rows:
+        if row.note:
+            print(f"Chosen for {row.method}: {', '.join(f'{key} {value}' for key, value in row.note.items())}.")
+    print(flush=True)
+    return rows
+
+
+def _line(label: str, cells: Sequence[str]) -> None:
+    print(f"| {label} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _cell(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables; 2 and one line if the data is not there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", nargs="*", help=f"of {', '.join(NAMES)}; all if none is given")
+    parser.add_argument("--dims", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--seed", type=int, default=0, help="of the fit and of the candidates of amazon_cdsr")
+    parser.add_argument("--json", type=Path, help="write all rows of this run to this file, after each table")
+    parser.add_argument("--device", help="torch device of the products; scipy on the CPU if not given")
+    args = parser.parse_args(argv)
+    unknown = sorted(set(args.name) - set(NAMES))
+    if unknown:
+        parser.error(f"expected names of {', '.join(NAMES)}, found {', '.join(unknown)}")
+    done: list[Row] = []
+    try:
+        for name in args.name or NAMES:
+            for problem in READERS[name](args.data, args.seed):
+                done += table(problem, args.dims, args.seed, args.device)
+                if args.json:
+                    args.json.write_text(json.dumps([asdict(row) for row in done], indent=1) + "\n")
+    except FileNotFoundError as error:
+        missing = InputError(
+            "the files of the data set", found="none", where=str(error.filename), fix="pass --data DIR"
+        )
+        print(missing, file=sys.stderr)
+        return 2
+    except GraphrepError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
