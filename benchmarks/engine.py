@@ -23,9 +23,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,34 +54,7 @@ DENSE = ("arpack", "lapack")
 Floats = NDArray[np.float64]
 Answer = tuple[Floats, NDArray[Any], Convergence | None]
 """Values, descending; vectors as columns; what the solver says."""
-
-
-@dataclass(frozen=True)
-class Solved:
-    """One route. residual: of what it returned; own: what it says itself; memory in MB, None where not told."""
-
-    method: str
-    seconds: float
-    residual: float
-    own: float | None
-    products: int | None
-    memory: float | None
-
-
-@dataclass(frozen=True)
-class Sized:
-    """One graph. seconds in all, and of these inside sparse products; bytes a second; memory in MB."""
-
-    edges: int
-    nodes: int
-    seconds: float
-    multiplying: float
-    products: int
-    residual: float
-    least: float
-    gathered: float
-    copy: float
-    memory: float | None
+Row = dict[str, str | float | None]
 
 
 @dataclass
@@ -196,16 +169,18 @@ def routes(
         yield f"n × n array, {solver.upper()}", partial(by_dense, matrix, dim, solver)
 
 
-def solved(matrix: Any, dim: int, device: str | None, seed: int, dense: Sequence[str]) -> Iterator[Solved]:
+def solved(matrix: Any, dim: int, device: str | None, seed: int, dense: Sequence[str]) -> Iterator[Row]:
     """Every route on one graph, timed and judged."""
-    judge = walk_of(matrix)
+    judge, first = walk_of(matrix), 0.0
     for method, solve in routes(matrix, dim, device, seed, dense):
         reset_peak()
         start = time.perf_counter()
         values, vectors, did = solve()
         seconds, memory = time.perf_counter() - start, peak()
-        found = residual(judge, values, vectors)
-        yield Solved(method, seconds, found, did and did.residual, did and did.products, memory)
+        first = first or seconds
+        row: Row = {"route": method, "s": seconds, "times the first": seconds / first}
+        row |= {"residual": residual(judge, values, vectors), "its own residual": did and did.residual}
+        yield row | {"products": did and did.products, "MB": memory}
 
 
 def power_law(edges: int, seed: int = 0) -> Any:
@@ -246,8 +221,8 @@ def copy_bandwidth(device: str | None, size: int = 1 << 30) -> float:
     return 2.0 * size / best
 
 
-def sized(edges: int, dim: int, device: str | None, seed: int, copy: float) -> Sized:
-    """Make one graph and factorise it."""
+def sized(edges: int, dim: int, device: str | None, seed: int, copy: float) -> Row:
+    """Make one graph and factorise it; ``copy``: bytes a second to compare with."""
     graph = power_law(edges, seed)
     reset_peak()
     if is_cuda(device):
@@ -257,10 +232,14 @@ def sized(edges: int, dim: int, device: str | None, seed: int, copy: float) -> S
         factors = autocovariance(graph, dim, TIME, seed=seed, device=device, precision="float32")
     seconds = time.perf_counter() - start
     memory = torch.cuda.max_memory_allocated(device) / 2**20 if is_cuda(device) else peak()
-    rates = (moved / meter.seconds for moved in traffic(graph.nnz, graph.shape[0], meter, device is not None))
-    products = factors.convergence.products if factors.convergence else 0
-    found = residual(walk_of(graph), factors.values, factors.source)
-    return Sized(graph.nnz // 2, graph.shape[0], seconds, meter.seconds, products, found, *rates, copy, memory)
+    did, found = factors.convergence, residual(walk_of(graph), factors.values, factors.source)
+    row: Row = {"edges": graph.nnz // 2, "nodes": graph.shape[0], "s": seconds, "products": did and did.products}
+    row |= {"residual": found, "its own residual": did and did.residual}
+    row["share in sparse products"] = meter.seconds / seconds
+    for name, moved in zip(("least", "gathered"), traffic(graph.nnz, graph.shape[0], meter, device is not None)):
+        rate = moved / meter.seconds
+        row |= {f"{name} GB/s": rate / 1e9, f"{name} / copy": rate / copy}
+    return row | {"MB": memory}
 
 
 def wanted(given: Sequence[str]) -> tuple[bool, list[int]] | None:
@@ -272,47 +251,23 @@ def wanted(given: Sequence[str]) -> tuple[bool, list[int]] | None:
     return "blogcatalog" in words, [int(word) for word in numbers] or ([1, 10] if "sizes" in words else [])
 
 
-def blogcatalog_table(data: Path, device: str | None, seed: int, dense: Sequence[str]) -> Iterator[Solved]:
-    """Rows of the first table, printed as they come."""
-    matrix = split("blogcatalog", data).matrix()
-    title = f"blogcatalog, {matrix.shape[0]:,} nodes, {matrix.nnz // 2:,} edges, dim {DIM}, τ = {TIME}"
-    _head(title, "route", "s", "times the first", "residual", "its own residual", "products", "MB")
-    first = 0.0
-    for row in solved(matrix, DIM, device, seed, dense):
-        first = first or row.seconds
-        own = "–" if row.own is None else f"{row.own:.1e}"
-        told = (f"{row.residual:.1e}", own, _count(row.products), _count(row.memory))
-        _line(row.method, f"{row.seconds:.1f}", f"{row.seconds / first:.2f}", *told)
-        yield row
+def table(title: str, rows: Iterable[Row]) -> list[Row]:
+    """Rows of one shape, printed as they come."""
+    done: list[Row] = []
+    for row in rows:
+        if not done:
+            print(f"\n### {title}\n\n| " + " | ".join(row) + " |\n" + "|---" * len(row) + "|")
+        done.append(row)
+        print("| " + " | ".join(map(_cell, row.values())) + " |", flush=True)
+    return done
 
 
-def sizes_table(millions: Sequence[int], device: str | None, seed: int) -> Iterator[Sized]:
-    """Rows of the second table, printed as they come."""
-    copy = copy_bandwidth(device)
-    title = f"random graphs, dim {DIM}, τ = {TIME}, float32; a copy moves {copy / 1e9:.1f} GB/s"
-    shares = ("share in sparse products", "GB/s least", "GB/s gathered")
-    _head(title, "edges", "nodes", "s", "products", "residual", *shares, "MB")
-    for million in millions:
-        row = sized(million * 1_000_000, DIM, device, seed, copy)
-        figures = (f"{row.seconds:.1f}", _count(row.products), f"{row.residual:.1e}")
-        rates = (f"{rate / 1e9:.1f} ({rate / copy:.0%} of the copy)" for rate in (row.least, row.gathered))
-        share = f"{row.multiplying / row.seconds:.0%}"
-        _line(_count(row.edges), _count(row.nodes), *figures, share, *rates, _count(row.memory))
-        yield row
-
-
-def _head(title: str, *columns: str) -> None:
-    print(f"\n### {title}\n")
-    _line(*columns)
-    print("|---" * len(columns) + "|")
-
-
-def _line(*cells: str) -> None:
-    print("| " + " | ".join(cells) + " |", flush=True)
-
-
-def _count(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}"
+def _cell(value: str | float | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or "–"
+    if isinstance(value, int) or value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1e}" if value < 1e-3 else f"{value:.2f}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -328,17 +283,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = wanted(args.what)
     if asked is None:
         parser.error(f"expected blogcatalog, or sizes and millions of edges, found {' '.join(args.what)}")
-    done: list[Solved | Sized] = []
+    done: list[Row] = []
     try:
         if asked[0]:
-            done += blogcatalog_table(args.data, args.device, args.seed, args.dense)
+            matrix = split("blogcatalog", args.data).matrix()
+            title = f"blogcatalog, {matrix.shape[0]:,} nodes, {matrix.nnz // 2:,} edges, dim {DIM}, τ = {TIME}"
+            done += table(title, solved(matrix, DIM, args.device, args.seed, args.dense))
         if asked[1]:
-            done += sizes_table(asked[1], args.device, args.seed)
+            copy = copy_bandwidth(args.device)
+            title = f"random graphs, dim {DIM}, τ = {TIME}, float32; a copy moves {copy / 1e9:.1f} GB/s"
+            done += table(title, (sized(m * 1_000_000, DIM, args.device, args.seed, copy) for m in asked[1]))
     except (BadSplitError, GraphrepError) as error:
         print(error, file=sys.stderr)
         return 2
     if args.json:
-        args.json.write_text(json.dumps([asdict(row) for row in done], indent=1) + "\n")
+        args.json.write_text(json.dumps(done, indent=1) + "\n")
     return 0
 
 

@@ -38,7 +38,7 @@ from benchmarks.suite import topn
 from benchmarks.suite.graphs import DATA
 from benchmarks.suite.link_rows import peak, reset_peak
 from graphrep.embed import fit
-from graphrep.errors import GraphrepError, InputError
+from graphrep.errors import GraphrepError
 from graphrep.graph import EdgeList, HeteroGraph
 
 Values = dict[str, tuple[float | None, ...]]
@@ -130,7 +130,7 @@ def gowalla(data: Path, seed: int = 0) -> Iterator[Problem]:
         return {"": topn.recall_and_ndcg(score, known, given.test)}
 
     columns = ("Recall@20", "NDCG@20")
-    yield Problem("gowalla", columns, {"": plain, ORDERED: ordered}, counts(pairs[1], items), judge)
+    yield Problem("gowalla", columns, {"": plain, ORDERED: ordered}, np.bincount(pairs[1], minlength=items), judge)
 
 
 def line_places(path: Path) -> tuple[Ints, Ints, Ints]:
@@ -151,10 +151,9 @@ def amazon(data: Path, seed: int = 0) -> Iterator[Problem]:
         edges = EdgeList(history.user, history.item, time=history.time)
         graph = graph_of(int(reviews.user.max()) + 1, items, {"reviews": edges})
         columns = tuple(f"{domain} {metric}" for domain in domains for metric in ("HR@10", "NDCG@10"))
+        popular = np.bincount(history.item, minlength=items)
         title = f"amazon_cdsr, {' and '.join(domains)}"
-        yield Problem(
-            title, columns, {"": graph}, counts(history.item, items), last_item_judge(reviews, question, seed)
-        )
+        yield Problem(title, columns, {"": graph}, popular, last_item_judge(reviews, question, seed))
 
 
 def last_item_judge(reviews: topn.Reviews, question: topn.NextItem, seed: int) -> Callable[[topn.ScoreRows], Values]:
@@ -188,7 +187,7 @@ def kuairand(data: Path, seed: int = 0) -> Iterator[Problem]:
     def judge(score: topn.ScoreRows) -> Values:
         return {"": topn.recall_and_ndcg(score, train, test, k=50)}
 
-    popular = counts(sp.coo_array(train).coords[1], len(feed.items))
+    popular = np.bincount(train.indices, minlength=len(feed.items))
     yield Problem("kuairand", ("recall@50", "NDCG@50"), {"": graph}, popular, judge)
 
 
@@ -201,11 +200,6 @@ def graph_of(users: int, items: int, relations: Mapping[str, EdgeList]) -> Heter
     """Users who act on items."""
     edges = {("user", relation, "item"): listed for relation, listed in relations.items()}
     return HeteroGraph.from_edges({"user": users, "item": items}, edges)
-
-
-def counts(items: Any, size: int) -> Ints:
-    """How often each item was met."""
-    return np.bincount(items, minlength=size)
 
 
 def rows_of(problem: Problem, dims: Sequence[int], seed: int, device: str | None) -> Iterator[Row]:
@@ -294,13 +288,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 done += table(problem, args.dims, args.seed, args.device)
                 if args.json:
                     args.json.write_text(json.dumps([asdict(row) for row in done], indent=1) + "\n")
-    except FileNotFoundError as error:
-        missing = InputError(
-            "the files of the data set", found="none", where=str(error.filename), fix="pass --data DIR"
-        )
-        print(missing, file=sys.stderr)
-        return 2
-    except GraphrepError as error:
+    except (FileNotFoundError, GraphrepError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -135,8 +135,9 @@ def fit(
         previous: vectors by node type, rows by the same index, all-zero or NaN rows absent: the result is
             turned onto them (``graphrep.embed.align``).
         **options: ``walk``: "joint" or "history", None = history where a type only acts; ``relation_weights`` by
-            name. Of *joint*: ``markov_time=3`` steps, ``lazy=False``. Of *history*: ``choice``, a ``Choice`` instead
-            of the search; ``transitions``, options of ``graphrep.graph.transitions``.
+            name. Of *joint*: ``markov_time=3`` steps, ``lazy=False``, ``balance=0`` of relations
+            (``joint_adjacency``). Of *history*: ``choice``, a ``Choice`` instead of the search; ``transitions``,
+            options of ``graphrep.graph.transitions``.
 
     Returns:
         Embedding. Of *joint*: one factor for all vectors makes the mean squared norm of the nodes with edges 1; of
@@ -165,7 +166,7 @@ def fit(
 
 
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "joint": {"markov_time": 3, "lazy": False, "relation_weights": None},
+    "joint": {"markov_time": 3, "lazy": False, "relation_weights": None, "balance": 0.0},
     "history": {
         "choice": None,
         "transitions": MappingProxyType({"decay": 0.5, "reverse": 0.1}),
@@ -186,7 +187,7 @@ def _checked_options(g: HeteroGraph, options: Mapping[str, Any]) -> dict[str, An
 
 
 def _joint(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Mapping[str, Any]) -> Embedding:
-    joint = joint_adjacency(g, chosen["relation_weights"])
+    joint = joint_adjacency(g, chosen["relation_weights"], chosen["balance"])
     walk = {"markov_time": chosen["markov_time"], "lazy": chosen["lazy"]}
     factors = autocovariance(joint.matrix, dim=dim, seed=seed, device=device, **walk)
     x = _unit_mean_square(factors.source, np.diff(joint.matrix.indptr) > 0)

@@ -27,7 +27,9 @@ class JointAdjacency:
     offsets: Mapping[str, int]
 
 
-def joint_adjacency(g: HeteroGraph, relation_weights: Mapping[str, float] | None = None) -> JointAdjacency:
+def joint_adjacency(
+    g: HeteroGraph, relation_weights: Mapping[str, float] | None = None, balance: float = 0.0
+) -> JointAdjacency:
     """Undirected sum of all relations.
 
     The entry of a pair is the sum of ``weight · relation_weights[relation]`` over every edge between the
@@ -38,9 +40,11 @@ def joint_adjacency(g: HeteroGraph, relation_weights: Mapping[str, float] | None
     Args:
         g: the graph.
         relation_weights: factor of each relation by its name (the middle of the edge type); 1 where absent.
+        balance: 0 … 1; a relation of k times the mean total weight is divided by ``k^balance`` first, so that a huge
+            one does not drown a small one: 0 as given, 1 all alike.
 
     Raises:
-        InputError: a name that is no relation of the graph, a factor that is not finite.
+        InputError: a name that is no relation of the graph, a factor that is not finite, a balance out of range.
 
     >>> from graphrep.graph import EdgeList
     >>> g = HeteroGraph.from_edges({"user": 1, "host": 2}, {
@@ -49,7 +53,7 @@ def joint_adjacency(g: HeteroGraph, relation_weights: Mapping[str, float] | None
     >>> joint_adjacency(g, {"watches": 0.5}).matrix.toarray().tolist()
     [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    factors = checked_factors(g, relation_weights or {})
+    factors = _balanced(g, checked_factors(g, relation_weights or {}), balance)
     starts = np.concatenate([[0], np.cumsum(list(g.num_nodes.values()), dtype=np.int64)])
     offsets = dict(zip(g.num_nodes, starts[:-1].tolist(), strict=True))
     n = int(starts[-1])
@@ -57,7 +61,7 @@ def joint_adjacency(g: HeteroGraph, relation_weights: Mapping[str, float] | None
     for (source, relation, destination), edges in g.edges.items():
         rows.append(edges.src + offsets[source])
         columns.append(edges.dst + offsets[destination])
-        weights.append(edges.weight.astype(np.float64) * factors.get(relation, 1.0))
+        weights.append(edges.weight.astype(np.float64) * factors[relation])
     if not rows:
         return JointAdjacency(sp.csr_array((n, n), dtype=np.float64), MappingProxyType(offsets))
     row, column, weight = np.concatenate(rows), np.concatenate(columns), np.concatenate(weights)
@@ -68,6 +72,20 @@ def joint_adjacency(g: HeteroGraph, relation_weights: Mapping[str, float] | None
     half.eliminate_zeros()
     matrix = sp.csr_array(half + sp.triu(half, k=1).T)
     return JointAdjacency(matrix, MappingProxyType(offsets))
+
+
+def _balanced(g: HeteroGraph, given: Mapping[str, float], balance: float) -> dict[str, float]:
+    if not 0 <= balance <= 1:
+        raise InputError("a number from 0 to 1", found=repr(balance), where="balance")
+    factors = {relation: given.get(relation, 1.0) for _, relation, _ in g.edge_types}
+    totals = dict.fromkeys(factors, 0.0)
+    for (_, relation, _), edges in g.edges.items():
+        totals[relation] += float(np.abs(edges.weight).sum(dtype=np.float64))
+    present = [total for total in totals.values() if total > 0]
+    mean = float(np.mean(present)) if present else 1.0
+    return {
+        name: factor * (mean / totals[name]) ** balance if totals[name] else factor for name, factor in factors.items()
+    }
 
 
 def checked_factors(g: HeteroGraph, relation_weights: Mapping[str, float]) -> Mapping[str, float]:

@@ -18,7 +18,8 @@ EXIT_CODES = {
 
 
 def test_every_kind_of_error_has_its_exit_code() -> None:
-    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)}
+    raised = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)}
+    kinds = raised - {errors.GraphrepWarning}
     assert kinds == set(EXIT_CODES)
     assert {kind: kind("x").exit_code for kind in kinds} == EXIT_CODES
     assert all(issubclass(kind, errors.GraphrepError) for kind in kinds)

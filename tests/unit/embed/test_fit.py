@@ -201,3 +201,20 @@ def test_joint_adjacency_sums_both_directions_and_clips_dislike_by_pair() -> Non
 def test_graph_without_edges_is_refused() -> None:
     with pytest.raises(InputError, match="at least one edge"):
         fit(HeteroGraph.from_edges({"user": 3}, {}))
+
+
+def test_balance_makes_relations_weigh_alike_whatever_their_size() -> None:
+    g = HeteroGraph.from_edges(
+        {"user": 3, "host": 2},
+        {
+            ("user", "sees", "host"): EdgeList([0, 1, 2], [0, 0, 0], [8.0, 8.0, 8.0]),
+            ("user", "follows", "host"): EdgeList([0, 1], [1, 1], [1.0, 1.0]),
+        },
+    )
+    half, whole = (joint_adjacency(g, {"follows": 2.0}, balance).matrix.toarray()[:3, 3:] for balance in (0.5, 1.0))
+    np.testing.assert_allclose(whole.sum(axis=0), [13.0, 26.0])
+    np.testing.assert_allclose(half.sum(axis=0), [24 * (13 / 24) ** 0.5, 2 * 2 * (13 / 2) ** 0.5])
+    with pytest.raises(InputError, match="from 0 to 1"):
+        joint_adjacency(g, balance=1.5)
+    plain, balanced = (fit(planted(3), dim=4, walk="joint", balance=balance)["host"] for balance in (0.0, 1.0))
+    assert not np.allclose(plain, balanced, atol=1e-3)
