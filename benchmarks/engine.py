@@ -10,11 +10,11 @@ largest 128 alone). Accuracy is the largest ‖Rx − λx‖ of the pairs as a s
 returns, computed with the float64 sparse operator; vectors that are returned in float32 cannot fall far below 1e-7, so
 the solver's own figure stands beside it. Seconds are of a first call, the making of operator or array included.
 
-*sizes*: random graphs of so many million undirected edges (1 and 10 if no number is given; 50 takes many minutes on two
-cores and 20 GB): n = edges / 25 nodes, both ends drawn with weights rank^−0.6, no edge twice, no self-loop, seeded;
-dim 128, float32, default tolerance. Share: of the seconds, inside sparse products. Bytes of a product with b columns:
-the matrix once, and either x and the result once (least), or a row of x for every entry and the result (gathered, what
-no cache helps with), a second, beside a plain copy of 1 GB counted as read plus written, best of five.
+*sizes*: random graphs of so many million undirected edges (1 and 10 if no number is given; 50 takes many minutes and
+some 20 GB): n = edges / 25 nodes, both ends drawn with weights rank^−0.6, no edge twice, no self-loop, seeded; dim 128,
+float32, default tolerance. Share: of the seconds, inside sparse products. Bytes of a product: the matrix, and either x
+and the result once (least), or a row of x for every entry and the result (gathered: what no cache helps with), a
+second, and over those of a plain copy of 1 GB, read plus written, best of five.
 """
 
 from __future__ import annotations
@@ -68,13 +68,9 @@ class Meter:
 
 def now(device: str | None) -> float:
     """Seconds, with all that was sent to the device done."""
-    if is_cuda(device):
+    if torch.device(device or "cpu").type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
-
-
-def is_cuda(device: str | None) -> bool:
-    return device is not None and device.startswith("cuda")
 
 
 @contextmanager
@@ -118,8 +114,7 @@ def dense_r(matrix: Any, steps: int = TIME) -> Floats:
     pi = degree / degree.sum()
     r = np.linalg.matrix_power(matrix.toarray() / degree[:, None], steps)
     r *= pi[:, None]
-    r -= np.outer(pi, pi)
-    return np.asarray(r)
+    return np.asarray(r - np.outer(pi, pi))
 
 
 def by_walk(matrix: Any, dim: int, **options: Any) -> Answer:
@@ -224,20 +219,20 @@ def copy_bandwidth(device: str | None, size: int = 1 << 30) -> float:
 def sized(edges: int, dim: int, device: str | None, seed: int, copy: float) -> Row:
     """Make one graph and factorise it; ``copy``: bytes a second to compare with."""
     graph = power_law(edges, seed)
+    cuda = torch.device(device or "cpu").type == "cuda"
     reset_peak()
-    if is_cuda(device):
+    if cuda:
         torch.cuda.reset_peak_memory_stats(device)
     start = time.perf_counter()
     with metered(device) as meter:
         factors = autocovariance(graph, dim, TIME, seed=seed, device=device, precision="float32")
     seconds = time.perf_counter() - start
-    memory = torch.cuda.max_memory_allocated(device) / 2**20 if is_cuda(device) else peak()
+    memory = torch.cuda.max_memory_allocated(device) / 2**20 if cuda else peak()
     did, found = factors.convergence, residual(walk_of(graph), factors.values, factors.source)
     row: Row = {"edges": graph.nnz // 2, "nodes": graph.shape[0], "s": seconds, "products": did and did.products}
-    row |= {"residual": found, "its own residual": did and did.residual}
-    row["share in sparse products"] = meter.seconds / seconds
-    for name, moved in zip(("least", "gathered"), traffic(graph.nnz, graph.shape[0], meter, device is not None)):
-        rate = moved / meter.seconds
+    row |= {"residual": found, "its own residual": did and did.residual, "share": meter.seconds / seconds}
+    rates = (moved / meter.seconds for moved in traffic(graph.nnz, graph.shape[0], meter, device is not None))
+    for name, rate in zip(("least", "gathered"), rates, strict=True):
         row |= {f"{name} GB/s": rate / 1e9, f"{name} / copy": rate / copy}
     return row | {"MB": memory}
 

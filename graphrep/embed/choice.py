@@ -59,20 +59,30 @@ def choose(
         best = replace(best, share=base.share)
     else:
         best = max((replace(best, share=share) for share in _SHARES), key=score)
-    return (best if best.share == 0 else _flattened(best, seen, hidden, dim, seed, backend, tried)), tried
+    shares = (best.share,) if given or seen.then is None else tuple(dict.fromkeys((best.share, 1.0, 0.0)))
+    return _of_vectors(best, shares, seen, hidden, dim, seed, backend, tried), tried
 
 
-def _flattened(
-    best: Choice, seen: Histories, hidden: Any, dim: int, seed: int, backend: Backend, tried: dict[str, float]
+def _of_vectors(
+    best: Choice,
+    shares: tuple[float, ...],
+    seen: Histories,
+    hidden: Any,
+    dim: int,
+    seed: int,
+    backend: Backend,
+    tried: dict[str, float],
 ) -> Choice:
-    """The power of the eigenvalues with which the vectors rank what is hidden best."""
+    """The share and the power of the eigenvalues with which vectors of this many columns rank what is hidden best."""
+    walk = HistoryWalk(seen, best)
     found = []
-    for power in _FLATTENED:
-        choice = replace(best, flattened=power)
-        user, item = HistoryWalk(seen, choice).vectors(dim, seed, backend)
-        quality = _quality(lambda rows, x=user, y=item: (x[rows] @ y.T).astype(np.float32), seen, *hidden)
-        tried[f"vectors of {choice!r}"] = quality
-        found.append((quality, choice))
+    for share in shares:
+        for power in _FLATTENED if share > 0 else _FLATTENED[:1]:
+            choice = replace(best, vector_share=share, flattened=power)
+            user, item = walk.vectors(dim, seed, backend, choice)
+            quality = _quality(lambda rows, x=user, y=item: (x[rows] @ y.T).astype(np.float32), seen, *hidden)
+            tried[f"vectors of {choice!r}"] = quality
+            found.append((quality, choice))
     return max(found, key=lambda pair: pair[0])[1]
 
 

@@ -40,7 +40,9 @@ class Choice:
         recency: age^−recency is what an event is worth in the company walk.
         sequence_recency: the same in the sequence walk.
         share: [0, 1] of the company walk; the rest is the sequence walk's.
-        flattened: power of the eigenvalues in the company walk's vectors; exact rows do not know it.
+        vector_share: the same in vectors, where half of the columns may be worth less than all of them are to one
+            walk; None: as ``share``. Exact rows do not know it.
+        flattened: power of the eigenvalues in the company walk's vectors. Exact rows do not know it.
 
     >>> Choice().company
     (-0.7, -0.9, -0.2)
@@ -51,6 +53,7 @@ class Choice:
     recency: float = 0.0
     sequence_recency: float = 1.5
     share: float = 1.0
+    vector_share: float | None = None
     flattened: float = 1.0
 
 
@@ -75,7 +78,8 @@ class HistoryWalk:
         )
         self.start = events.start(choice.recency)
         self._uses = (choice.share > 0, choice.share < 1 and events.then is not None)
-        if self._uses[1]:
+        self._pairs: dict[int, tuple[Dense, Dense]] = {}
+        if events.then is not None:
             sums = row_sums(events.then)
             self._then = sp.csr_array(
                 sp.diags_array(np.divide(1.0, sums, where=sums > 0, out=sums.copy())) @ events.then
@@ -121,7 +125,7 @@ class HistoryWalk:
                 total += (dense * np.divide(share, sums, where=sums > 0, out=np.zeros_like(sums))).astype(np.float32)
         return total
 
-    def company_vectors(self, dim: int, seed: int, backend: Backend) -> tuple[Dense, Dense]:
+    def company_vectors(self, dim: int, seed: int, backend: Backend, flattened: float) -> tuple[Dense, Dense]:
         """(actors, d) and (things, d): the middle of the company walk by its largest eigenpairs.
 
         The eigenpairs are of ``D_i^−q Bᵀ D_u^b B D_i^−q`` without its diagonal: what leads from a thing to itself takes
@@ -136,10 +140,12 @@ class HistoryWalk:
         def product(x: torch.Tensor) -> torch.Tensor:
             return scale * (back @ (mid * (b @ (scale * x)))) - diagonal * x
 
-        values, vectors = _leading(product, len(self._things), dim, seed, backend)
+        if dim not in self._pairs:
+            self._pairs[dim] = _leading(product, len(self._things), dim, seed, backend)
+        values, vectors = self._pairs[dim]
         a = self._company[0] * degree_power(self._things, _COLUMN_POWER)
         item = degree_power(self._things, _COLUMN_POWER)[:, None] * vectors
-        user = (self.start @ (a[:, None] * vectors)) * np.maximum(values, 0.0) ** self.choice.flattened
+        user = (self.start @ (a[:, None] * vectors)) * np.maximum(values, 0.0) ** flattened
         return _shared_scale(user, item)
 
     def sequence_vectors(self, dim: int, seed: int, backend: Backend) -> tuple[Dense, Dense]:
@@ -167,15 +173,21 @@ class HistoryWalk:
         user = backend.fetch(norm * forward(backend.dense(vectors)))
         return _shared_scale(user, vectors)
 
-    def vectors(self, dim: int, seed: int, backend: Backend) -> tuple[Dense, Dense]:
-        """(actors, dim) and (things, dim): where both walks have a share, half of the columns are each one's."""
-        if not self._uses[1]:
-            return self.company_vectors(dim, seed, backend)
-        if not self._uses[0]:
+    def vectors(self, dim: int, seed: int, backend: Backend, choice: Choice | None = None) -> tuple[Dense, Dense]:
+        """(actors, dim) and (things, dim): where both walks have a share, half of the columns are each one's.
+
+        Args:
+            choice: another ``vector_share`` or ``flattened`` than this walk's own.
+        """
+        chosen = choice or self.choice
+        share = chosen.share if chosen.vector_share is None else chosen.vector_share
+        if share == 1 or self._histories.then is None:
+            return self.company_vectors(dim, seed, backend, chosen.flattened)
+        if share == 0 or dim == 1:
             return self.sequence_vectors(dim, seed, backend)
-        first = self.company_vectors(dim - dim // 2, seed, backend)
+        first = self.company_vectors(dim - dim // 2, seed, backend, chosen.flattened)
         second = self.sequence_vectors(dim // 2, seed, backend)
-        mixed = np.sqrt(self.choice.share), np.sqrt(1 - self.choice.share)
+        mixed = np.sqrt(share), np.sqrt(1 - share)
         user, item = (np.hstack([x * mixed[0], y * mixed[1]]) for x, y in zip(first, second, strict=True))
         return user, item
 

@@ -42,11 +42,25 @@ def run_embed(run: Run, ds: str) -> dict[str, Any]:
         return done
     with run.progress.stage(f"embed {ds}", 2) as step:
         day = load_graph(run, ds)
-        step("graph loaded")
+        step(f"graph loaded: {_planned(run, day)}")
         record = {runlog.FINGERPRINT: print_of_inputs, **_fit(run, ds, day, parent)}
         step("vectors fitted")
     runlog.record_stage(run.warehouse, ds, vocab.EMBED, record)
     return record
+
+
+def _planned(run: Run, day: DayGraph) -> str:
+    """What the fit will take, before it begins.
+
+    Raises:
+        GraphrepError: it does not fit into memory.
+    """
+    from graphrep.embed.backend import Backend
+    from graphrep.embed.plan import plan, precision_for
+
+    device = run.config.embed.device
+    nodes, edges = sum(day.graph.num_nodes.values()), sum(map(len, day.graph.edges.values()))
+    return str(plan(nodes, 2 * edges, run.config.embed.dim, Backend(device, precision_for(device))))
 
 
 def graph_record(run: Run, ds: str) -> dict[str, Any]:
