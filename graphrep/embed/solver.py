@@ -38,7 +38,8 @@ class Convergence:
     Attributes:
         products: columns that the operator was multiplied with.
         rounds: blocks of them.
-        residual: largest ``‖Ax − λx‖`` of the pairs returned, as a share of the largest ``|λ|``.
+        residual: largest ``‖Ax − λx‖`` of the pairs returned, as a share of the largest ``|λ|``, as the iteration
+            estimates it; rounding in float32 adds some 1e-6 that it does not see.
         tolerance: what it had to be below.
     """
 
