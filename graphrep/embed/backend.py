@@ -23,7 +23,9 @@ from graphrep.errors import InputError
 Precision = Literal["float32", "float64"]
 
 _BLOCK_BYTES = 1 << 28
-"""Entries that are read, or sent, at once."""
+"""Entries that are sent at once."""
+_READ_BYTES = 1 << 22
+"""Entries of a mapped matrix that one thread reads at once: scipy copies them."""
 
 
 @dataclass(frozen=True)
@@ -87,29 +89,34 @@ class SparseMatrix:
         self.shape: tuple[int, int] = matrix.shape
         self._matrix, self._backend = matrix, backend
         self._mapped = is_mapped(matrix.data) or is_mapped(matrix.indices)
-        self._cuts = _cuts(matrix.indptr, torch.get_num_threads() if backend.device is None else 1)
+        threads = torch.get_num_threads() if backend.device is None else 1
+        self._cuts = _cuts(matrix.indptr, threads, _READ_BYTES if self._mapped else _BLOCK_BYTES)
         self._kept: list[Any] | None = None
         if not (self._mapped or backend.stream):
             self._kept = [self._block(a, b) for a, b in self._parts()]
 
     def __matmul__(self, x: torch.Tensor) -> torch.Tensor:
         out = torch.empty((self.shape[0], x.shape[1]), dtype=x.dtype, device=x.device)
-        blocks = self._kept if self._kept is not None else (self._block(a, b) for a, b in self._parts())
         if self._backend.device is not None:
-            for (begin, end), block in zip(self._parts(), blocks, strict=True):
-                out[begin:end] = block @ x
+            for number, (begin, end) in enumerate(self._parts()):
+                out[begin:end] = self._made(number) @ x
             return out
         given, result = np.ascontiguousarray(x.numpy()), out.numpy()
 
-        def multiply(part: tuple[int, int], block: Any) -> None:
-            result[part[0] : part[1]] = block @ given
+        def multiply(number: int) -> None:
+            # A block that is read is made here: as many are in memory as there are threads.
+            result[self._cuts[number] : self._cuts[number + 1]] = self._made(number) @ given
 
-        if len(self._cuts) == 2 or given.size < 1 << 12:
-            for part, block in zip(self._parts(), blocks, strict=True):
-                multiply(part, block)
+        numbers = range(len(self._cuts) - 1)
+        if len(numbers) == 1 or given.size < 1 << 12:
+            for number in numbers:
+                multiply(number)
         else:  # scipy lets go of the interpreter while it multiplies
-            list(_pool(torch.get_num_threads()).map(multiply, self._parts(), blocks))
+            list(_pool(torch.get_num_threads()).map(multiply, numbers))
         return out
+
+    def _made(self, number: int) -> Any:
+        return self._kept[number] if self._kept is not None else self._block(*self._cuts[number : number + 2])
 
     def _parts(self) -> Iterator[tuple[int, int]]:
         return zip(self._cuts[:-1], self._cuts[1:], strict=True)
@@ -148,10 +155,10 @@ def is_mapped(array: Any) -> bool:
     return False
 
 
-def _cuts(indptr: Any, threads: int) -> list[int]:
+def _cuts(indptr: Any, threads: int, block_bytes: int) -> list[int]:
     """Row numbers between which about equally many entries lie: a block for each thread, or smaller ones."""
     entries, rows = int(indptr[-1]), len(indptr) - 1
-    blocks = max(threads if entries > 1 << 14 else 1, -(-entries * 12 // _BLOCK_BYTES))
+    blocks = max(threads if entries > 1 << 14 else 1, -(-entries * 12 // block_bytes))
     inner = np.searchsorted(indptr, np.linspace(0, entries, blocks + 1)[1:-1])
     return [0, *np.unique(inner[(inner > 0) & (inner < rows)]).tolist(), rows]
 

@@ -338,7 +338,7 @@ def test_mapped_matrices_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.
         return made
 
     monkeypatch.setattr(SparseMatrix, "_block", counted)
-    monkeypatch.setattr("graphrep.embed.backend._BLOCK_BYTES", 12 * 1000)
+    monkeypatch.setattr("graphrep.embed.backend._READ_BYTES", 12 * 1000)
     a = sp.csr_array(symmetric(5, 350, 0.05))
     autocovariance(mapped(tmp_path, a), dim=4)
     assert max(sizes) < 1200
@@ -378,7 +378,7 @@ import numpy as np, scipy.sparse as sp
 from graphrep.embed import autocovariance
 
 parts = [np.load(Path(sys.argv[1]) / f"{name}.npy", mmap_mode="r") for name in ("data", "indices", "indptr")]
-autocovariance(sp.csr_array(np.ones((320, 320)) + 9 * np.eye(320)), dim=1)  # what libraries take at first use
+autocovariance(sp.csr_array(np.ones((600, 600)) + 9 * np.eye(600)), dim=1)  # what libraries and threads take at first
 held = int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmData"))) << 10
 limit = held + sum(part.nbytes for part in parts) * 3 // 4
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
