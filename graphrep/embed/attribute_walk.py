@@ -61,6 +61,7 @@ def _product() -> Any:
     """Sparse symmetric matrix times a block, with the gradient of each stored entry and of the block."""
     import torch
 
+    # torch gives its base class no type.
     class Product(torch.autograd.Function):  # type: ignore[misc]
         @staticmethod
         def forward(ctx: Any, entries: Any, x: Any, place: Any) -> Any:
