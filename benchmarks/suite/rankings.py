@@ -1,16 +1,17 @@
 """Rankings of items for users, of ``graphrep.embed.fit`` with its default settings, beside the published rows.
 
-    python -m benchmarks.suite.rankings gowalla amazon_cdsr kuairand --dims 64 128 256 --json rankings.json
+    python -m benchmarks.suite gowalla_lightgcn amazon_cdsr kuairand_pure_slice --dims 64 128 256 --json rankings.json
 
-Data, splits and judging: ``benchmarks.suite.topn``. One Markdown table for each graph. Published rows come first; rows
-"computed before" are of another implementation on the same data and no publication; all others are of this run.
+Data, splits and judging: ``benchmarks.suite.topn``. Rows "computed before" are of another implementation on the same
+data and no publication.
 
-* gowalla: Recall@20 / NDCG@20 over all items outside train.txt and valid.txt, both learnt from, as LightGCN and others
-  do. They know no order. The lines of train.txt look ordered by time, so a second graph takes the place of an item in
-  its line as its time (valid.txt's pairs stay without one); those rows know more than the published ones and say so.
+* gowalla_lightgcn: Recall@20 / NDCG@20 over all items outside train.txt and valid.txt, both learnt from, as LightGCN
+  and others do. They know no order. The lines of train.txt look ordered by time, so a second graph takes the place of
+  an item in its line as its time (valid.txt's pairs stay without one); those rows know more than the published ones
+  and say so.
 * amazon_cdsr: HR@10 / NDCG@10 of each user's last item among 999 others of its domain. Days are the finest time, and
   inside a day the file is sorted by item: users whose last item came on a day of its own stand in rows of their own.
-* kuairand: recall@50 / NDCG@50 of the long views after the cut, from those before it.
+* kuairand_pure_slice: recall@50 / NDCG@50 of the long views after the cut, from those before it.
 
 The automatic choice of the walk, a search, is made once for each graph, at the largest dimension; the others get that
 choice, so that their seconds of the fit are without the search. *exact* are rows of the walk itself, of the first fit,
@@ -20,13 +21,10 @@ resident set of the whole process while fitting and scoring, – where the syste
 
 from __future__ import annotations
 
-import argparse
 import gzip
-import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +33,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from benchmarks.suite import topn
-from benchmarks.suite.graphs import DATA
-from benchmarks.suite.link_rows import peak, reset_peak
+from benchmarks.suite.report import Row, Values, peak, reset_peak
 from graphrep.embed import fit
-from graphrep.errors import GraphrepError
 from graphrep.graph import EdgeList, HeteroGraph
 
-Values = dict[str, tuple[float | None, ...]]
-"""Figures by part of the users; "" where it is all of them."""
 Ints = NDArray[np.int64]
 
-NAMES = ("gowalla", "amazon_cdsr", "kuairand")
+NAMES = ("gowalla_lightgcn", "amazon_cdsr", "kuairand_pure_slice")
 ORDERED = "order of the lines as time"
 NEW_DAY = "last item on a day of its own"
 ABXI = "ABXI, WWW 2025, mean of 5 seeds"
@@ -54,7 +48,7 @@ UNORDERED = f"{T3}, equal days as unordered"
 _BLOCK = 500
 
 PUBLISHED: dict[str, dict[str, Values]] = {
-    "gowalla": {
+    "gowalla_lightgcn": {
         "NGCF": {"": (0.1570, 0.1327)},
         "LightGCN": {"": (0.1830, 0.1554)},
         "UltraGCN": {"": (0.1862, 0.1580)},
@@ -75,20 +69,6 @@ COMPUTED_BEFORE: dict[str, dict[str, Values]] = {
 
 
 @dataclass(frozen=True)
-class Row:
-    """One method of this run on one graph. of_exact: by part; seconds: None where nothing was fitted; memory in MB."""
-
-    name: str
-    method: str
-    values: Values
-    of_exact: dict[str, float]
-    fit_seconds: float | None
-    score_seconds: float
-    memory: float | None
-    note: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Problem:
     """What one table asks. graphs: of types user and item, by what is added to the method's name; popular: (items,)."""
 
@@ -106,7 +86,7 @@ class Problem:
         values = self.judge(score)
         seconds = time.perf_counter() - start
         share = {part: share_of(values[part], exact.values[part]) for part in values} if exact else {}
-        return Row(self.name, method, values, share, fitted, seconds, peak(), note)
+        return Row(self.name, self.columns, method, values, share, fitted, seconds, peak(), note)
 
 
 def share_of(figures: Sequence[float | None], exact: Sequence[float | None]) -> float:
@@ -130,7 +110,8 @@ def gowalla(data: Path, seed: int = 0) -> Iterator[Problem]:
         return {"": topn.recall_and_ndcg(score, known, given.test)}
 
     columns = ("Recall@20", "NDCG@20")
-    yield Problem("gowalla", columns, {"": plain, ORDERED: ordered}, np.bincount(pairs[1], minlength=items), judge)
+    popular = np.bincount(pairs[1], minlength=items)
+    yield Problem("gowalla_lightgcn", columns, {"": plain, ORDERED: ordered}, popular, judge)
 
 
 def line_places(path: Path) -> tuple[Ints, Ints, Ints]:
@@ -188,7 +169,7 @@ def kuairand(data: Path, seed: int = 0) -> Iterator[Problem]:
         return {"": topn.recall_and_ndcg(score, train, test, k=50)}
 
     popular = np.bincount(train.indices, minlength=len(feed.items))
-    yield Problem("kuairand", ("recall@50", "NDCG@50"), {"": graph}, popular, judge)
+    yield Problem("kuairand_pure_slice", ("recall@50", "NDCG@50"), {"": graph}, popular, judge)
 
 
 READERS: dict[str, Callable[[Path, int], Iterator[Problem]]] = dict(
@@ -234,65 +215,3 @@ def fitted_rows(
 
 def labelled(method: str, label: str) -> str:
     return f"{method}, {label}" if label else method
-
-
-def table(problem: Problem, dims: Sequence[int], seed: int, device: str | None) -> list[Row]:
-    """All rows of one problem, printed as they come, and what was chosen below them."""
-    columns = (*problem.columns, "share of exact", "fit s", "scoring s", "MB")
-    print(f"### {problem.name}, seed {seed}\n")
-    print("| method | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
-    for source, known in (("published", PUBLISHED), ("computed before", COMPUTED_BEFORE)):
-        for method, values in known.get(problem.name, {}).items():
-            for part, figures in values.items():
-                _line(labelled(f"{source}: {method}", part), [_cell(figure, ".4f") for figure in figures] + ["–"] * 4)
-    rows = []
-    for row in rows_of(problem, dims, seed, device):
-        rows.append(row)
-        told = [_cell(row.fit_seconds, ".1f"), _cell(row.score_seconds, ".1f"), _cell(row.memory, ".0f")]
-        for part, figures in row.values.items():
-            share = _cell(row.of_exact.get(part), ".1%")
-            _line(labelled(row.method, part), [*(_cell(figure, ".4f") for figure in figures), share, *told])
-    print()
-    for row in rows:
-        if row.note:
-            print(f"Chosen for {row.method}: {', '.join(f'{key} {value}' for key, value in row.note.items())}.")
-    print(flush=True)
-    return rows
-
-
-def _line(label: str, cells: Sequence[str]) -> None:
-    print(f"| {label} | " + " | ".join(cells) + " |", flush=True)
-
-
-def _cell(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Print the tables; 2 and one line if the data is not there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="*", help=f"of {', '.join(NAMES)}; all if none is given")
-    parser.add_argument("--dims", type=int, nargs="+", default=[64, 128, 256])
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--seed", type=int, default=0, help="of the fit and of the candidates of amazon_cdsr")
-    parser.add_argument("--json", type=Path, help="write all rows of this run to this file, after each table")
-    parser.add_argument("--device", help="torch device of the products; scipy on the CPU if not given")
-    args = parser.parse_args(argv)
-    unknown = sorted(set(args.name) - set(NAMES))
-    if unknown:
-        parser.error(f"expected names of {', '.join(NAMES)}, found {', '.join(unknown)}")
-    done: list[Row] = []
-    try:
-        for name in args.name or NAMES:
-            for problem in READERS[name](args.data, args.seed):
-                done += table(problem, args.dims, args.seed, args.device)
-                if args.json:
-                    args.json.write_text(json.dumps([asdict(row) for row in done], indent=1) + "\n")
-    except (FileNotFoundError, GraphrepError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

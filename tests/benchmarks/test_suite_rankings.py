@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import importlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -73,24 +72,6 @@ def test_share_of_exact_is_the_mean_over_the_columns() -> None:
     assert rankings.share_of((0.2, None), (0.4, 0.3)) == pytest.approx(0.5)
 
 
-def test_published_rows_stand_first_and_apart_from_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    written(tmp_path)
-    kept = tmp_path / "rows.json"
-    assert rankings.main(["gowalla", "--data", str(tmp_path), "--dims", "4", "--json", str(kept)]) == 0
-    lines = [line[2:].split(" | ") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    count = len(rankings.PUBLISHED["gowalla"])
-    assert [cells[0].startswith("published: ") for cells in lines[1:]] == [True] * count + [False] * (
-        len(lines) - 1 - count
-    )
-    ours = json.loads(kept.read_text())
-    methods = ["most popular", "exact", "vectors, d = 4"]
-    methods += [f"{method}, {rankings.ORDERED}" for method in methods[1:]]
-    assert [row["method"] for row in ours] == methods == [cells[0] for cells in lines[1 + count :]]
-    assert {len(cells) for cells in lines} == {len(lines[0])}
-    for cells, row in zip(lines[1 + count :], ours, strict=True):
-        assert cells[1:3] == [f"{figure:.4f}" for figure in row["values"][""]]
-
-
 def test_last_items_are_judged_by_domain_and_new_days_apart() -> None:
     chance = np.random.default_rng(1)
     size, users = 1100, 6
@@ -111,16 +92,6 @@ def test_last_items_are_judged_by_domain_and_new_days_apart() -> None:
     values = judge(score)
     assert values[""] == pytest.approx((2 / 3, 2 / 3, 1.0, 1.0))
     assert values[rankings.NEW_DAY] == pytest.approx((1.0, 1.0, 1.0, 1.0))
-
-
-@pytest.mark.parametrize("name", rankings.NAMES)
-def test_missing_data_is_one_line_and_exit_code_two(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert rankings.main([name, "--data", str(tmp_path)]) == 2
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1
-    assert "--data" in message
 
 
 def test_missing_graph_is_one_line_and_exit_code_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
