@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from benchmarks.suite.splits import ScoreRows
 from graphrep.embed import autocovariance
+from graphrep.embed.backend import Backend
+from graphrep.embed.plan import precision_for
 from graphrep.embed.scores import walk_scores
+from graphrep.embed.walk import DirectedWalk
 from graphrep.evaluate import baselines
 
 Ints = NDArray[np.int64]
@@ -54,6 +57,41 @@ def to_and_fro(matrix: Any, **options: Any) -> ScoreRows:
     n = matrix.shape[0]
     sides = sp.csr_array(sp.block_array([[None, matrix], [matrix.T, None]]))
     return lambda rows: walk_scores(sides, rows, np.arange(n, 2 * n), **options)
+
+
+def from_out_degrees(matrix: Any, centred: bool = True, device: str | None = None) -> ScoreRows:
+    """Three steps of the PageRank walk from u, times u's out-degree where R(3) has π_u; less π_v if centred."""
+    backend = Backend(device, precision_for(device))
+    pi = DirectedWalk(matrix, {3: 1.0}, lazy=False, backend=backend).stationary
+    degree = matrix.sum(axis=1)
+
+    def scored(rows: Ints) -> NDArray[Any]:
+        less = walk_scores(matrix, rows, directed=True, device=device) / pi[rows, None]
+        return np.asarray(degree[rows, None] * (less if centred else less + pi))
+
+    return scored
+
+
+def by_signs(matrix: Any) -> dict[str, ScoreRows]:
+    """The baselines of a signed graph, weights unread: the edges above 0 less those below, paths by their product."""
+    signs = sp.csr_array(matrix - sp.diags_array(matrix.diagonal())).sign()
+    degree = np.asarray(abs(signs).sum(axis=1), np.float64)
+    above, below = (signs > 0).sum(axis=1).astype(np.float64), (signs < 0).sum(axis=1).astype(np.float64)
+    logarithm = np.log(np.maximum(degree, 1))
+
+    def through(worth: NDArray[np.float64]) -> ScoreRows:
+        onward = sp.csr_array(sp.diags_array(worth) @ signs)
+        return lambda rows: np.asarray((signs[rows] @ onward).toarray())
+
+    def inverse(value: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.divide(1.0, value, out=np.zeros_like(value), where=value > 0)
+
+    return {
+        "degree product": lambda rows: np.outer(above[rows], above) - np.outer(below[rows], below),
+        "common neighbours": through(np.ones_like(degree)),
+        "Adamic–Adar": through(inverse(logarithm)),
+        "resource allocation": through(inverse(degree)),
+    }
 
 
 def by_degree_and_paths(matrix: Any, directed: bool) -> dict[str, ScoreRows]:

@@ -28,6 +28,9 @@ PUBLISHED: dict[str, dict[str, Values]] = {
             "": (0.2958, 0.2380, 0.2068, 0.1847, 0.1678, 0.1560, 0.1464, 0.1382, 0.1315, 0.1260)
         },
     },
+    "cora-subelj": {
+        f"autocovariance, {KDD}, directed, PageRank walk [V], τ and split not given": {"": (0.0705, *[None] * 9)},
+    },
     "polblogs": {
         f"autocovariance, {KDD}, figure 3 [V], another split": {
             "": (0.5552, 0.4559, 0.3884, 0.3520, 0.3248, 0.3044, 0.2892, 0.2720, 0.2571, 0.2467)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import scipy.sparse as sp
 
 from benchmarks.suite import link_methods as methods
 from benchmarks.suite import link_tuning as tuning
-from benchmarks.suite.link_published import Values
+from benchmarks.suite.attributes import CHOSEN, attribute_walk
+from benchmarks.suite.report import Row, Values, peak, reset_peak
 from benchmarks.suite.splits import (
     FRACTIONS,
     ScoreRows,
@@ -23,6 +24,7 @@ from benchmarks.suite.splits import (
     signed_precision_at,
     split,
 )
+from graphrep.embed.attributes import enhance
 from graphrep.evaluate.metrics import link_precision_at
 
 BY_VECTORS, BY_DEGREE = 20, 10
@@ -30,19 +32,6 @@ RERANKED = f"{BY_VECTORS} K best by vectors and {BY_DEGREE} K by degree product,
 SIGNED_TIME = 10**0.5
 ENHANCED = {"planetoid-cora": 0.5, "planetoid-citeseer": 0.75}
 Make = Callable[[], ScoreRows]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One method on one split. values: of each part ("" where there is one); memory in MB, None where not told."""
-
-    name: str
-    seed: int
-    method: str
-    values: Values
-    seconds: float
-    memory: float | None
-    note: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,38 +60,22 @@ class Problem:
         at = directed_precision_at if self.directed else link_precision_at
         return {"": tuple(at(scores, known, hidden, FRACTIONS).tolist())}
 
-    def row(self, method: str, make: Make, note: dict[str, Any] | None = None) -> Row:
-        """Make the scores, rank by them, and measure both."""
+    def row(self, method: str, make: Make, before: float = 0.0, **note: Any) -> Row:
+        """Make the scores, rank by them, and measure both. before: seconds of what was made for several rows."""
         reset_peak()
         start = time.perf_counter()
-        values = self.judge(make())
-        seconds = time.perf_counter() - start
-        return Row(self.name, self.seed, method, values, seconds, peak(), note or {})
+        scores = make()
+        made = time.perf_counter()
+        values = self.judge(scores)
+        done = time.perf_counter()
+        return Row(self.name, columns(self.name), method, values, {}, before + made - start, done - made, peak(), note)
 
 
 def columns(name: str) -> tuple[str, ...]:
     """What the figures of a data set are."""
     if name.startswith("planetoid-"):
-        return ("AP %", "precision@100 % in %", "hits@1000 in %")
+        return ("AP in %", "precision@100% in %", "hits@1000 in %")
     return tuple(f"{fraction:.0%}" for fraction in FRACTIONS)
-
-
-def reset_peak() -> None:
-    """Let the peak of the resident set begin anew, where the system can."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return
-
-
-def peak() -> float | None:
-    """MB of the highest resident set since ``reset_peak``."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    told = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
-    return told[0] / 1024 if told else None
 
 
 def given(score: ScoreRows) -> Make:
@@ -131,10 +104,9 @@ def plain_rows(problem: Problem) -> Iterator[Row]:
         )
         return methods.either_of(by_vectors, by_degrees, graph.shape[0]), time.perf_counter() - start
 
-    def rerank(method: str, score: ScoreRows) -> Row:
-        again = best.cache_info().currsize > 0
-        row = problem.row(f"{RERANKED} {method}", lambda: methods.reranked(best()[0], score, graph.shape[0]))
-        return replace(row, seconds=row.seconds + best()[1]) if again else row
+    def rerank(method: str, score: ScoreRows, before: float = 0.0) -> Row:
+        seconds = before + (best()[1] if best.cache_info().currsize else 0.0)
+        return problem.row(f"{RERANKED} {method}", lambda: methods.reranked(best()[0], score, graph.shape[0]), seconds)
 
     exact = methods.exact(graph, **options)
     yield problem.row("vectors, d = 128, τ = 3", embedded)
@@ -145,67 +117,68 @@ def plain_rows(problem: Problem) -> Iterator[Row]:
         yield problem.row(label, given(score))
 
 
-def chosen_rows(problem: Problem, graph: Any, rerank: Callable[[str, ScoreRows], Row]) -> Iterator[Row]:
-    """The degree-corrected walk, and the same with its centring chosen too: over all pairs, and re-ranking."""
+def chosen_rows(problem: Problem, graph: Any, rerank: Callable[[str, ScoreRows, float], Row]) -> Iterator[Row]:
+    """The degree-corrected walk, and the same with its centring chosen too: over all pairs, and re-ranking.
+
+    Both are chosen together: the seconds of the choice count with each.
+    """
     start = time.perf_counter()
     both = tuning.choose(graph, problem.seed, problem.device)
     seconds = time.perf_counter() - start
     for label, chosen in zip(("degree-corrected walk", "centred degree-corrected walk"), both, strict=True):
         score = tuning.centred_walk(graph, chosen.p, chosen.q, chosen.c, problem.device)
-        yield problem.row(label, given(score), {**asdict(chosen), "seconds for both": seconds})
-        yield rerank(label, score)
+        yield problem.row(label, given(score), seconds, **asdict(chosen))
+        yield rerank(label, score, seconds)
 
 
 def directed_rows(problem: Problem, graph: Any) -> Iterator[Row]:
-    """Three steps to and fro between sources and targets: the standard walk, nothing chosen."""
-    yield problem.row("to and fro, exact R(3)", partial(methods.to_and_fro, graph, device=problem.device))
+    """Three steps to and fro between sources and targets, the standard walk; and what of the PageRank walk fails."""
+    options: dict[str, Any] = {"device": problem.device}
+    yield problem.row("to and fro, exact R(3)", partial(methods.to_and_fro, graph, **options))
+    by_degree = partial(methods.from_out_degrees, graph, **options)
+    yield problem.row("exact R(3), a source by its out-degree", by_degree)
+    yield problem.row("the same, not centred", partial(by_degree, centred=False))
 
 
 def signed_rows(problem: Problem) -> Iterator[Row]:
-    """POLE: d = 40, t = 10^0.5; as the library gives them, after the authors' post-processing, and exact."""
+    """POLE: d = 40, t = 10^0.5; as the library gives them, after the authors' post-processing, and exact; baselines."""
     graph = problem.split.matrix()
     options: dict[str, Any] = {"markov_time": SIGNED_TIME, "signed": True, "device": problem.device}
     embedded = partial(methods.embedded, graph, dim=40, seed=problem.seed, **options)
     yield problem.row("vectors, d = 40, t = 10^0.5", embedded)
     yield problem.row("the same, post-processed", partial(embedded, post_process=True))
     yield problem.row("exact R(10^0.5)", partial(methods.exact, graph, **options))
+    for label, score in methods.by_signs(graph).items():
+        yield problem.row(label, given(score))
 
 
-def planetoid_rows(name: str, data: Path, seed: int = 0, device: str | None = None) -> Iterator[Row]:
+def planetoid_rows(problem: Problem) -> Iterator[Row]:
     """Gelato's question: the graph alone, with self-loops, enhanced by attributes (nothing learnt), and baselines."""
-    problem = Problem(name, split(name, data, seed), seed, device)
-    graph = problem.split.matrix()
+    graph, attributes = problem.split.matrix(), problem.split.graph.attributes
     alone = sp.diags_array((tuning.degrees(graph) == 0).astype(float))
+    eta = ENHANCED[problem.name]
     looped = {
         "self-loops on isolated nodes, eigenvalue −1 kept": sp.csr_array(graph + alone),
         "self-loops on all nodes": sp.csr_array(graph + sp.eye_array(graph.shape[0])),
-        **enhanced(problem, graph),
+        f"attribute edges, η = {eta}, α = 0.5, β = 0, self-loops on all nodes": enhance(graph, attributes, eta),
     }
     # Two-colourable components have the eigenvalue −1, the published walk keeps it; with loops on all nodes none has.
-    options: dict[str, Any] = {"bipartite_correction": False, "device": device}
+    options: dict[str, Any] = {"bipartite_correction": False, "device": problem.device}
     for label, matrix in looped.items():
-        embedded = partial(methods.embedded, matrix, seed=seed, **options)
+        embedded = partial(methods.embedded, matrix, seed=problem.seed, **options)
         yield problem.row(f"vectors, d = 128, τ = 3, {label}", embedded)
         yield problem.row(f"exact R(3), {label}", partial(methods.exact, matrix, **options))
+    chosen = CHOSEN[problem.name]
+    walk = partial(attribute_walk, graph, attributes, chosen)
+    yield problem.row("attribute edges and powers of degrees, chosen", walk, **asdict(chosen))
     for label, score in methods.by_degree_and_paths(graph, directed=False).items():
         yield problem.row(label, given(score))
 
 
-def enhanced(problem: Problem, graph: Any) -> dict[str, Any]:
-    """The graph with edges between alike nodes, where the library has that part."""
-    try:
-        from graphrep.embed.attributes import enhance
-    except ImportError:
-        return {}
-    eta = ENHANCED[problem.name]
-    label = f"enhanced, η = {eta}, α = 0.5, β = 0, self-loops on all nodes"
-    return {label: enhance(graph, problem.split.graph.attributes, eta=eta, alpha=0.5, beta=0.0, self_loops="all")}
-
-
 def rows_of(name: str, data: Path, seed: int, device: str | None) -> Iterator[Row]:
     """All rows of one data set and split."""
-    if name.startswith("planetoid-"):
-        return planetoid_rows(name, data, seed, device)
     problem = Problem(name, split(name, data, seed), seed, device)
+    if name.startswith("planetoid-"):
+        return planetoid_rows(problem)
     signed = bool((problem.split.graph.weights < 0).any())
     return signed_rows(problem) if signed else plain_rows(problem)

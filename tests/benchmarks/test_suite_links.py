@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,15 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from graphrep.embed.attributes import enhance
 from graphrep.embed.scores import walk_scores
 from graphrep.evaluate.metrics import link_precision_at
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / ".." / "shared" / "data"
 sys.path.append(str(ROOT))  # benchmarks are no part of the installed package
+attributes = importlib.import_module("benchmarks.suite.attributes")
 graphs = importlib.import_module("benchmarks.suite.graphs")
-links = importlib.import_module("benchmarks.suite.links")
 methods = importlib.import_module("benchmarks.suite.link_methods")
 published = importlib.import_module("benchmarks.suite.link_published")
 rows = importlib.import_module("benchmarks.suite.link_rows")
@@ -183,7 +183,7 @@ def test_choice_sees_the_given_edges_only() -> None:
         graph = graphs.Graph("made", edges, np.ones(len(edges)), False, 60, np.arange(60))
         made = splits.Split(graph, np.arange(len(given)), np.arange(len(given), len(edges)))
         found = rows.plain_rows(rows.Problem("made", made, 0, None))
-        notes.append([{**row.note, "seconds for both": 0} for row in found if row.note])
+        notes.append([row.note for row in found if row.note])
     assert len(notes[0]) == 2
     assert notes[0] == notes[1]
 
@@ -202,33 +202,63 @@ def test_climbing_follows_a_ridge() -> None:
     assert max(found, key=lambda s: found[s]) == (6, -10, 6)
 
 
-def test_a_table_and_its_rows_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_chosen_and_the_seconds_of_choosing_stand_with_the_rows(tmp_path: Path) -> None:
     written(tmp_path)
-    assert links.main(["ppi", "--data", str(tmp_path), "--json", str(tmp_path / "rows.json")]) == 0
-    printed = capsys.readouterr().out
-    kept = json.loads((tmp_path / "rows.json").read_text())
-    table = [line for line in printed.splitlines() if line.startswith("| ")]
-    assert [line.split(" | ")[0][2:] for line in table] == ["method", *(row["method"] for row in kept)]
-    assert "exact R(3)" in {row["method"] for row in kept}
-    assert all(len(row["values"][""]) == 10 for row in kept)
-    assert printed.count("Chosen for the") == 2
+    found = {row.method: row for row in rows.rows_of("ppi", tmp_path, 0, None)}
+    walks = [found["degree-corrected walk"], found["centred degree-corrected walk"]]
+    assert all({"p", "q", "c", "precision"} <= set(row.note) for row in walks)
+    assert walks[0].fit_seconds == pytest.approx(walks[1].fit_seconds, abs=1e-3)
+    assert found[f"{rows.RERANKED} degree-corrected walk"].fit_seconds > walks[0].fit_seconds
 
 
-def test_several_seeds_are_mean_and_deviation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    written(tmp_path)
-    assert links.main(["ppi", "--data", str(tmp_path), "--seeds", "0", "1", "--json", str(tmp_path / "r.json")]) == 0
-    line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("| exact R(3)"))
-    kept = [r["values"][""] for r in json.loads((tmp_path / "r.json").read_text()) if r["method"] == "exact R(3)"]
-    mean, spread = np.mean(kept, axis=0), np.std(kept, axis=0, ddof=1)
-    assert spread.max() > 0
-    assert " | ".join(f"{m:.4f} ± {s:.4f}" for m, s in zip(mean, spread, strict=True)) in line
+def directed_graph(n: int = 40) -> Any:
+    """0/1, a ring one way and random edges towards the low nodes, one node without an edge out."""
+    chance = np.random.default_rng(2)
+    u, v = np.append(np.arange(n), chance.integers(0, n, 3 * n)), np.append(np.roll(np.arange(n), -1), [0] * 3 * n)
+    v[n:] = chance.integers(0, n, 3 * n) // 2
+    graph = sp.csr_array((np.ones(len(u)), (u, v)), shape=(n, n)).toarray() > 0
+    np.fill_diagonal(graph, False)
+    graph[n - 1] = False
+    return sp.csr_array(graph.astype(float))
 
 
-def test_missing_data_is_one_line_and_exit_code_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert links.main(["blogcatalog", "--data", str(tmp_path)]) == 2
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1
-    assert "--data" in message
+def test_a_source_by_its_out_degree_has_the_steps_of_the_pagerank_walk() -> None:
+    graph = directed_graph()
+    n, degree = graph.shape[0], graph.sum(axis=1)
+    step = 0.85 * graph.toarray() / np.where(degree > 0, degree, np.inf)[:, None]
+    step += ((0.15 + 0.85 * (degree == 0)) / n)[:, None]
+    pi = np.linalg.matrix_power(step, 300)[0]
+    expected = degree[:, None] * np.linalg.matrix_power(step, 3)
+    nodes = np.arange(n)
+    np.testing.assert_allclose(methods.from_out_degrees(graph, centred=False)(nodes), expected, atol=1e-5)
+    np.testing.assert_allclose(methods.from_out_degrees(graph)(nodes), expected - np.outer(degree, pi), atol=1e-5)
+
+
+def test_baselines_of_a_signed_graph_count_paths_by_the_product_of_their_signs() -> None:
+    pairs = {(0, 1): 2.0, (1, 2): -3.0, (0, 3): -1.0, (2, 3): -1.0, (1, 3): 1.0}
+    half = sp.csr_array((list(pairs.values()), tuple(zip(*pairs, strict=True))), shape=(4, 4))
+    graph = sp.csr_array(half + half.T + sp.diags_array([5.0, 0.0, 0.0, 0.0]))
+    found = {method: score(np.array([0]))[0, 2] for method, score in methods.by_signs(graph).items()}
+    assert found == pytest.approx(
+        {
+            "degree product": 1 * 0 - 1 * 2,
+            "common neighbours": -1 + 1,
+            "Adamic–Adar": -1 / np.log(3) + 1 / np.log(3),
+            "resource allocation": -1 / 3 + 1 / 3,
+        }
+    )
+    assert methods.by_signs(graph)["resource allocation"](np.array([1]))[0, 3] == pytest.approx(-1 / 2 + 1 / 2)
+    assert methods.by_signs(graph)["common neighbours"](np.array([0]))[0, 1] == -1
+
+
+def test_the_chosen_attribute_walk_is_three_steps_on_the_enhanced_graph() -> None:
+    graph = connected_graph(20)
+    having = sp.csr_array((np.random.default_rng(0).random((20, 6)) < 0.4).astype(float))
+    setting = attributes.Setting(idf=0.0, eta=0.5, alpha=0.5, loop=0.5, exponent=-1.25)
+    looped = enhance(graph, having, 0.5, 0.5, self_loops="none").toarray() + 0.5 * np.eye(20)
+    power = np.diag(looped.sum(axis=1) ** -1.25)
+    expected = looped @ power @ looped @ power @ looped
+    np.testing.assert_allclose(attributes.attribute_walk(graph, having, setting)(np.arange(20)), expected, rtol=1e-6)
 
 
 def test_published_row_of_wow_ep8_after_post_processing() -> None:
