@@ -6,7 +6,8 @@ A source is named with each row: [S] printed by the authors, [V] read off the ve
 
 from __future__ import annotations
 
-Values = dict[str, tuple[float | None, ...]]
+from benchmarks.suite.report import Values
+
 KDD = "Huang, Silva, Singh, KDD 2021"
 POLE = "POLE, WSDM 2022"
 GELATO = "Gelato, KDD 2025"

@@ -235,19 +235,18 @@ def test_a_source_by_its_out_degree_has_the_steps_of_the_pagerank_walk() -> None
 
 
 def test_baselines_of_a_signed_graph_count_paths_by_the_product_of_their_signs() -> None:
-    pairs = {(0, 1): 2.0, (1, 2): -3.0, (0, 3): -1.0, (2, 3): -1.0, (1, 3): 1.0}
-    half = sp.csr_array((list(pairs.values()), tuple(zip(*pairs, strict=True))), shape=(4, 4))
-    graph = sp.csr_array(half + half.T + sp.diags_array([5.0, 0.0, 0.0, 0.0]))
+    pairs = {(0, 1): 2.0, (1, 2): -3.0, (0, 3): -1.0, (2, 3): -1.0, (1, 3): 1.0, (3, 4): 1.0}
+    half = sp.csr_array((list(pairs.values()), tuple(zip(*pairs, strict=True))), shape=(5, 5))
+    graph = sp.csr_array(half + half.T + sp.diags_array([5.0, 0.0, 0.0, 0.0, 0.0]))
     found = {method: score(np.array([0]))[0, 2] for method, score in methods.by_signs(graph).items()}
     assert found == pytest.approx(
         {
             "degree product": 1 * 0 - 1 * 2,
             "common neighbours": -1 + 1,
-            "Adamic–Adar": -1 / np.log(3) + 1 / np.log(3),
-            "resource allocation": -1 / 3 + 1 / 3,
+            "Adamic–Adar": -1 / np.log(3) + 1 / np.log(4),
+            "resource allocation": -1 / 3 + 1 / 4,
         }
     )
-    assert methods.by_signs(graph)["resource allocation"](np.array([1]))[0, 3] == pytest.approx(-1 / 2 + 1 / 2)
     assert methods.by_signs(graph)["common neighbours"](np.array([0]))[0, 1] == -1
 
 
