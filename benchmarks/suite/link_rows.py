@@ -132,8 +132,10 @@ def chosen_rows(problem: Problem, graph: Any, rerank: Callable[[str, ScoreRows, 
 
 
 def directed_rows(problem: Problem, graph: Any) -> Iterator[Row]:
-    """Three steps to and fro between sources and targets, the standard walk; and what of the PageRank walk fails."""
+    """Two PageRank steps; three to and fro between sources and targets; what of the PageRank walk's R(3) fails."""
     options: dict[str, Any] = {"device": problem.device}
+    two = partial(methods.embedded, graph, markov_time=2, directed=True, seed=problem.seed, **options)
+    yield problem.row("vectors, d = 128, τ = 2", two)
     yield problem.row("to and fro, exact R(3)", partial(methods.to_and_fro, graph, **options))
     by_degree = partial(methods.from_out_degrees, graph, **options)
     yield problem.row("exact R(3), a source by its out-degree", by_degree)
