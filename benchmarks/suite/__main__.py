@@ -42,7 +42,8 @@ KNOWN = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables; 2 and one line if a name, the data or the split is not there."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks.suite", description=__doc__, formatter_class=layout)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all if none is given")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--dims", type=int, nargs="+", default=[64, 128, 256], help="of the vectors of the rankings")
