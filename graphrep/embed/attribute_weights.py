@@ -88,8 +88,9 @@ def learn_weights(
         adjacency, attributes, eta, alpha, self_loops: as for ``enhance``.
         beta: share of the learnt weights while training, above 0; use the same in ``enhance``.
         validation: (n, n) sparse, edges that are not in adjacency; None: a seeded part of the edges.
-        edge_features: (e, f) finite numbers to learn from beside the attributes (kind of the edge, counts, age), one
-            row for each pair u < v of ``adjacency + attribute_edges(...)``, by u, then v. Standardised here.
+        edge_features: (e, f) finite numbers to learn from beside the attributes, one row for each pair u < v of
+            ``adjacency + attribute_edges(...)``, by u, then v; of a typed graph those of ``relation_features``
+            (``graphrep.embed.edge_features``). Standardised here.
         seed: of the network, its batches and its negatives. On a CPU the same seed gives the same weights.
         device: torch device.
 
