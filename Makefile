@@ -14,8 +14,9 @@ demo: tools .venv/.demo ## sample logs, three days, a lookup and a table of qual
 	@rm -rf demo
 	@$(BIN)/graphrep demo --out demo
 
+# Two processes: a thread that waits must not keep the other process's core busy.
 test: tools .venv/.test lint types ## everything that CI runs
-	$(BIN)/coverage run -m pytest --durations 10
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report= --durations 10
 	@echo "$$($(BIN)/coverage report --format=total) % of graphrep/ covered, branches too"
 
 lint: .venv/.test ## ruff
