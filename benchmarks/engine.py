@@ -40,7 +40,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 sys.path.append(str(Path(__file__).parents[1]))  # benchmarks are no part of the installed package
 
 from benchmarks.suite.graphs import DATA
-from benchmarks.suite.link_rows import peak, reset_peak
+from benchmarks.suite.report import peak, reset_peak
 from benchmarks.suite.splits import BadSplitError, split
 from graphrep.embed import autocovariance
 from graphrep.embed.autocovariance import operator_of

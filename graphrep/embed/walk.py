@@ -204,12 +204,12 @@ class DirectedWalk:
         self._pi = backend.dense(self.stationary)[:, None]
 
     def _step(self, x: torch.Tensor) -> torch.Tensor:
-        y = self._walk @ x + self._jump * x.sum(0)
-        return (0.5 * (x + y) if self._lazy else y) - (self._pi * x).sum(0)
+        y = torch.addmm(self._walk @ x, self._jump, x.sum(0, keepdim=True))
+        return (0.5 * (x + y) if self._lazy else y) - self._pi.T @ x
 
     def _step_back(self, x: torch.Tensor) -> torch.Tensor:
-        y = self._walk_t @ x + (self._jump * x).sum(0)
-        return (0.5 * (x + y) if self._lazy else y) - self._pi * x.sum(0)
+        y = self._walk_t @ x + self._jump.T @ x
+        return torch.addmm(0.5 * (x + y) if self._lazy else y, self._pi, x.sum(0, keepdim=True), alpha=-1)
 
     def matmat(self, x: torch.Tensor) -> torch.Tensor:
         y = _over_times(self._step, x, self._times, lambda x: x - (self._pi * x).sum(0))
