@@ -124,7 +124,8 @@ def fit(
     Two walks, by the shape of the graph. *joint*: R(τ) of the undirected sum of all relations (``graphrep.embed.joint``
     and ``autocovariance``), between all types. *history*, where some types only act (users): a user is where his events
     put him, the newest most, and goes on to what those met who met the same, and to what is met next
-    (``graphrep.embed.history_walk``). Its powers and shares are chosen on hidden events of the graph itself.
+    (``graphrep.embed.history_walk``). Its powers, shares and kind of vectors are chosen on hidden events of the graph
+    itself.
 
     Args:
         g: the graph.
@@ -133,7 +134,8 @@ def fit(
         seed: chance; the same seed gives the same vectors.
         device: None = CPU; else a torch device.
         previous: vectors by node type, rows by the same index, all-zero or NaN rows absent: the result is
-            turned onto them (``graphrep.embed.align``).
+            turned onto them (``graphrep.embed.align``). Of *history*, pass their ``choice`` as well: a new search may
+            choose vectors of another kind, which no turn makes comparable.
         **options: ``walk``: "joint" or "history", None = history where a type only acts; ``relation_weights`` by
             name. Of *joint*: ``markov_time=3`` steps, ``lazy=False``, ``balance=0`` of relations
             (``joint_adjacency``). Of *history*: ``choice``, a ``Choice`` instead of the search; ``transitions``,

@@ -5,6 +5,10 @@ Two walks between things, each one a kernel of sparse products that a history is
 for Collaborative Filtering, WWW 2022 companion, for the powers of degrees). *Sequence*: ``Tⁿ D^−e``, to what is met
 next, T being the directed transitions with rows that sum to one. A user starts at his events, each worth
 ``age^−recency``, and the scores of both, rows divided by their sums, are mixed.
+
+Vectors are of one of two kinds. *Of the company walk*: its middle by eigenpairs, with powers and a recency of their
+own, since what few columns keep is not what the walk itself ranks best by. *Of rows*: the logarithm of the largest
+scores of each row, of both walks, by truncated SVD.
 """
 
 from __future__ import annotations
@@ -25,9 +29,31 @@ from graphrep.embed.walk import Dense, row_sums
 
 STEPS = 3
 """Of the sequence walk."""
+LARGEST = 500
+"""Scores of a row that vectors of rows are made of."""
+FACTORED = 20_000
+"""Actors whose rows make the things' vectors; the others' rows are multiplied with these."""
 _TOLERANCE = 1e-4
 _DENSE_FROM = 0.02
 _COLUMN_POWER = 0.25
+_AT_ONCE = 32  # dense rows in one product: more of them leave the cache
+
+
+@dataclass(frozen=True)
+class VectorPowers:
+    """How vectors of the company walk differ from its exact rows.
+
+    Attributes:
+        met: power of the degree of the thing met.
+        end: power of the degree of where the walk ends.
+        flattened: power of the eigenvalues.
+        recency: age^−recency is what an event is worth.
+    """
+
+    met: float = -0.7
+    end: float = 0.25
+    flattened: float = 0.3
+    recency: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,9 +66,7 @@ class Choice:
         recency: age^−recency is what an event is worth in the company walk.
         sequence_recency: the same in the sequence walk.
         share: [0, 1] of the company walk; the rest is the sequence walk's.
-        vector_share: the same in vectors, where half of the columns may be worth less than all of them are to one
-            walk; None: as ``share``. Exact rows do not know it.
-        flattened: power of the eigenvalues in the company walk's vectors. Exact rows do not know it.
+        vectors: powers of vectors of the company walk; None: vectors are those of rows.
 
     >>> Choice().company
     (-0.7, -0.9, -0.2)
@@ -53,8 +77,7 @@ class Choice:
     recency: float = 0.0
     sequence_recency: float = 1.5
     share: float = 1.0
-    vector_share: float | None = None
-    flattened: float = 1.0
+    vectors: VectorPowers | None = None
 
 
 class HistoryWalk:
@@ -76,33 +99,37 @@ class HistoryWalk:
             degree_power(self._users, mid),
             degree_power(self._things, end),
         )
-        self.start = events.start(choice.recency)
+        self._start = events.start(choice.recency)
         self._uses = (choice.share > 0, choice.share < 1 and events.then is not None)
         self._pairs: dict[int, tuple[Dense, Dense]] = {}
         if events.then is not None:
             sums = row_sums(events.then)
-            self._then = sp.csr_array(
-                sp.diags_array(np.divide(1.0, sums, where=sums > 0, out=sums.copy())) @ events.then
-            )
+            even = sp.diags_array(np.divide(1.0, sums, where=sums > 0, out=sums.copy())) @ events.then
+            self._then = sp.csr_array(even.astype(np.float32))
             self._then_t = sp.csr_array(self._then.T)
             into = np.asarray(events.then.sum(axis=0)).ravel()
-            self._end = degree_power(into, choice.sequence)
-            self.late = events.start(choice.sequence_recency)
+            self._end = degree_power(into, choice.sequence).astype(np.float32)
+            self._late = events.start(choice.sequence_recency).astype(np.float32)
 
     def rows(self, actors: NDArray[np.int64]) -> NDArray[np.float32]:
         """(b, things) scores of what some actors will meet, the two walks mixed."""
-        company = self._after_company(self.start[actors]) if self._uses[0] else None
-        sequence = self._after_sequence(self.late[actors]) if self._uses[1] else None
-        return self._mixed(company, sequence, (len(actors), len(self._things)))
+        return self._scores(self._start[actors], self._late[actors] if self._uses[1] else None)
 
     def rows_of_things(self, things: NDArray[np.int64]) -> NDArray[np.float32]:
         """(b, things) scores of what follows a thing, as if it were all of somebody's history."""
         unit = sp.csr_array(
             (np.ones(len(things)), things, np.arange(len(things) + 1)), shape=(len(things), len(self._things))
         )
-        company = self._after_company(unit) if self._uses[0] else None
-        sequence = self._after_sequence(unit) if self._uses[1] else None
-        return self._mixed(company, sequence, unit.shape)
+        return self._scores(unit, unit.astype(np.float32))
+
+    def _scores(self, start: Any, late: Any) -> NDArray[np.float32]:
+        total = np.zeros(start.shape, np.float32)
+        for begin in range(0, len(total), _AT_ONCE):
+            part = slice(begin, begin + _AT_ONCE)
+            company = self._after_company(start[part]) if self._uses[0] else None
+            sequence = self._after_sequence(late[part]) if self._uses[1] else None
+            total[part] = self._mixed(company, sequence, total[part].shape)
+        return total
 
     def _after_company(self, start: Any) -> Any:
         a, mid, end = self._company
@@ -125,12 +152,30 @@ class HistoryWalk:
                 total += (dense * np.divide(share, sums, where=sums > 0, out=np.zeros_like(sums))).astype(np.float32)
         return total
 
-    def company_vectors(self, dim: int, seed: int, backend: Backend, flattened: float) -> tuple[Dense, Dense]:
-        """(actors, d) and (things, d): the middle of the company walk by its largest eigenpairs.
+    def vectors(self, dim: int, seed: int, backend: Backend) -> tuple[Dense, Dense]:
+        """(actors, dim) and (things, dim), of the kind that was chosen; zero where there are no events."""
+        if self.choice.vectors is not None:
+            return self.company_vectors(dim, seed, backend, self.choice.vectors)
+        return self.row_vectors(dim, seed, backend)
+
+    def company_vectors(
+        self, dim: int, seed: int, backend: Backend, powers: VectorPowers, actors: Any = None
+    ) -> tuple[Dense, Dense]:
+        """(all or some actors, d) and (things, d): the middle of the company walk by its largest eigenpairs.
 
         The eigenpairs are of ``D_i^−q Bᵀ D_u^b B D_i^−q`` without its diagonal: what leads from a thing to itself takes
         room in every vector and ranks nothing, since who met a thing is not shown it.
         """
+        if dim not in self._pairs:
+            self._pairs[dim] = self._company_pairs(dim, seed, backend)
+        values, vectors = self._pairs[dim]
+        met = degree_power(self._things, powers.met + _COLUMN_POWER)
+        start = self._histories.start(powers.recency)
+        begun = (start if actors is None else start[actors]) @ (met[:, None] * vectors)
+        user = begun * np.maximum(values, 0.0) ** powers.flattened
+        return _shared_scale(user, degree_power(self._things, powers.end)[:, None] * vectors)
+
+    def _company_pairs(self, dim: int, seed: int, backend: Backend) -> tuple[Dense, Dense]:
         b, q = backend.sparse(self._there), degree_power(self._things, -_COLUMN_POWER)
         back, mid = backend.sparse(self._back), backend.dense(self._company[1])[:, None]
         scale = backend.dense(q)[:, None]
@@ -140,56 +185,48 @@ class HistoryWalk:
         def product(x: torch.Tensor) -> torch.Tensor:
             return scale * (back @ (mid * (b @ (scale * x)))) - diagonal * x
 
-        if dim not in self._pairs:
-            self._pairs[dim] = _leading(product, len(self._things), dim, seed, backend)
-        values, vectors = self._pairs[dim]
-        a = self._company[0] * degree_power(self._things, _COLUMN_POWER)
-        item = degree_power(self._things, _COLUMN_POWER)[:, None] * vectors
-        user = (self.start @ (a[:, None] * vectors)) * np.maximum(values, 0.0) ** flattened
-        return _shared_scale(user, item)
+        return _leading(product, len(self._things), dim, seed, backend)
 
-    def sequence_vectors(self, dim: int, seed: int, backend: Backend) -> tuple[Dense, Dense]:
-        """(actors, d) and (things, d): the sequence walk's scores, rows divided by their sums, by truncated SVD."""
-        then, then_t = backend.sparse(self._then), backend.sparse(self._then_t)
-        late, late_t = backend.sparse(self.late), backend.sparse(sp.csr_array(self.late.T))
-        end = backend.dense(self._end)[:, None]
-
-        def forward(x: torch.Tensor) -> torch.Tensor:
-            y = end * x
-            for _ in range(STEPS):
-                y = then @ y
-            return late @ y
-
-        sums = forward(backend.like.new_ones((len(self._things), 1)))
-        norm = torch.where(sums > 0, 1.0 / sums, 0.0)
-
-        def backward(y: torch.Tensor) -> torch.Tensor:
-            x = late_t @ (norm * y)
-            for _ in range(STEPS):
-                x = then_t @ x
-            return end * x
-
-        _, vectors = _leading(lambda x: backward(norm * forward(x)), len(self._things), dim, seed, backend)
-        user = backend.fetch(norm * forward(backend.dense(vectors)))
-        return _shared_scale(user, vectors)
-
-    def vectors(self, dim: int, seed: int, backend: Backend, choice: Choice | None = None) -> tuple[Dense, Dense]:
-        """(actors, dim) and (things, dim): where both walks have a share, half of the columns are each one's.
+    def row_vectors(
+        self, dim: int, seed: int, backend: Backend, count: int = FACTORED, actors: Any = None
+    ) -> tuple[Dense, Dense]:
+        """(all or some actors, d) and (things, d), of the largest scores of rows: things by truncated SVD.
 
         Args:
-            choice: another ``vector_share`` or ``flattened`` than this walk's own.
+            count: actors whose rows are factorised, drawn by the seed where there are more; the vectors of all are
+                their own rows times the things' vectors.
         """
-        chosen = choice or self.choice
-        share = chosen.share if chosen.vector_share is None else chosen.vector_share
-        if share == 1 or self._histories.then is None:
-            return self.company_vectors(dim, seed, backend, chosen.flattened)
-        if share == 0 or dim == 1:
-            return self.sequence_vectors(dim, seed, backend)
-        first = self.company_vectors(dim - dim // 2, seed, backend, chosen.flattened)
-        second = self.sequence_vectors(dim // 2, seed, backend)
-        mixed = np.sqrt(share), np.sqrt(1 - share)
-        user, item = (np.hstack([x * mixed[0], y * mixed[1]]) for x, y in zip(first, second, strict=True))
-        return user, item
+        drawn = np.flatnonzero(np.diff(self._there.indptr))
+        if len(drawn) > count:
+            drawn = np.sort(np.random.default_rng(seed).choice(drawn, count, replace=False))
+        logged = self.largest(drawn)
+        there, back = backend.sparse(logged), backend.sparse(sp.csr_array(logged.T))
+        vectors = _leading(lambda x: back @ (there @ x), len(self._things), dim, seed, backend)[1]
+        wanted = np.arange(len(self._users)) if actors is None else actors
+        user = np.zeros((len(wanted), dim))
+        known = np.minimum(np.searchsorted(drawn, wanted), len(drawn) - 1)
+        inside = drawn[known] == wanted
+        user[inside] = logged[known[inside]] @ vectors
+        others = np.flatnonzero(~inside)
+        for begin in range(0, len(others), count):
+            part = others[begin : begin + count]
+            user[part] = self.largest(wanted[part]) @ vectors
+        return _shared_scale(user, vectors)
+
+    def largest(self, actors: NDArray[np.int64]) -> Any:
+        """(b, things) CSR of log(1 + score · things) for the largest scores of each row, whose sum is one."""
+        width = len(self._things)
+        kept = min(LARGEST, width)
+        parts = []
+        for begin in range(0, len(actors), _AT_ONCE):
+            rows = self.rows(actors[begin : begin + _AT_ONCE])
+            place = np.sort(np.argpartition(-rows, kept - 1, axis=1)[:, :kept], axis=1)
+            data = np.log1p(np.take_along_axis(rows, place, axis=1) * width).ravel()
+            ends = np.arange(0, place.size + 1, kept)
+            parts.append(sp.csr_array((data, place.ravel().astype(np.int32), ends), shape=rows.shape))
+        found = sp.csr_array(sp.vstack(parts, format="csr"))
+        found.eliminate_zeros()
+        return found
 
 
 def _step(rows: Any, matrix: Any, transposed: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graphrep.embed import Embedding, fit
-from graphrep.embed.history_walk import Choice
+from graphrep.embed.history_walk import Choice, VectorPowers
 from graphrep.embed.joint import joint_adjacency
 from graphrep.errors import InputError
 from graphrep.graph import EdgeList, HeteroGraph
@@ -90,11 +90,11 @@ def test_previous_space_is_kept_while_the_graph_grows() -> None:
     edges = dict(g.edges)
     edges[LIVE] = EdgeList(np.append(g.edges[LIVE].src, [USERS, 0]), np.append(g.edges[LIVE].dst, [0, HOSTS]))
     grown = HeteroGraph.from_edges({"user": USERS + 1, "host": HOSTS + 1, "video": VIDEOS}, edges)
-    today = fit(grown, dim=2, previous=turned)
+    today = fit(grown, dim=2, previous=turned, choice=yesterday.choice)
     assert today.alignment is not None
     assert today.alignment.held_out_residual < 0.1
     assert np.linalg.norm(today["user"][:USERS] - turned["user"]) < 0.1 * np.linalg.norm(turned["user"])
-    raw = fit(grown, dim=2)
+    raw = fit(grown, dim=2, choice=yesterday.choice)
     np.testing.assert_allclose(today.score("user", [0], "host"), raw.score("user", [0], "host"), atol=1e-4)
     assert fit(grown, dim=2, previous=yesterday).alignment is not None
 
@@ -125,7 +125,7 @@ def test_each_side_of_a_history_has_its_own_scale_and_nodes_without_edges_are_ze
 @pytest.mark.parametrize("walk", ["joint", "history"])
 def test_exact_scores_are_what_many_dimensions_come_to(walk: str) -> None:
     g = planted(1)
-    choice = {} if walk == "joint" else {"choice": Choice()}
+    choice = {} if walk == "joint" else {"choice": Choice(vectors=VectorPowers(end=-0.2, flattened=1.0))}
     vectors = fit(g, dim=160, walk=walk, **choice).score("user", np.arange(USERS), "host")
     exact = fit(g, dim=2, walk=walk, **choice).score("user", np.arange(USERS), "host", exact=True)
     # Vectors of users leave out negative parts (joint), and what leads from a thing to itself (history).
@@ -133,6 +133,17 @@ def test_exact_scores_are_what_many_dimensions_come_to(walk: str) -> None:
     unmet[g.edges[LIVE].src, g.edges[LIVE].dst] = False
     same = [np.corrcoef(a[m], b[m])[0, 1] for a, b, m in zip(vectors, exact, unmet, strict=True)]
     assert np.mean(same) > 0.95
+
+
+def test_the_choice_tells_which_vectors_there_are_and_leaves_exact_rows_alone() -> None:
+    g, users = planted(1), np.arange(USERS)
+    kinds = [fit(g, dim=8, choice=Choice(vectors=vectors)) for vectors in (None, VectorPowers(), VectorPowers(met=0.3))]
+    exact = [emb.score("user", users, "host", exact=True) for emb in kinds]
+    np.testing.assert_array_equal(exact[0], exact[1])
+    np.testing.assert_array_equal(exact[0], exact[2])
+    users_of = [emb["user"] for emb in kinds]
+    assert all(not np.allclose(a, b, atol=1e-3) for a, b in ((users_of[0], users_of[1]), (users_of[1], users_of[2])))
+    assert np.allclose(kinds[1]["host"], kinds[2]["host"])
 
 
 def test_exact_scores_need_the_walk() -> None:

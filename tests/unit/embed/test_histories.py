@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrep.embed import fit
+from graphrep.embed import choice, fit, history_walk
 from graphrep.embed.backend import Backend
 from graphrep.embed.choice import choose
 from graphrep.embed.histories import actor_types, histories
-from graphrep.embed.history_walk import Choice, HistoryWalk
+from graphrep.embed.history_walk import Choice, HistoryWalk, VectorPowers
 from graphrep.errors import InputError
 from graphrep.graph import EdgeList, HeteroGraph
 
@@ -96,13 +96,43 @@ def test_rows_are_the_dense_products(seed: int, a: float, b: float, c: float, sh
     np.testing.assert_allclose(HistoryWalk(events, choice).rows(np.arange(40)), expected, atol=1e-6)
 
 
-def test_sequence_vectors_of_full_rank_are_its_rows_and_company_vectors_rank_like_them() -> None:
-    events = histories(graph(3))
-    sequence = HistoryWalk(events, Choice(share=0.0))
-    user, item = sequence.vectors(21, 0, Backend())
-    rows = sequence.rows(np.arange(40))
-    scale = (user @ item.T).sum() / rows.sum()
-    np.testing.assert_allclose(user @ item.T / scale, rows, atol=1e-4)
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
+def test_row_vectors_of_full_rank_are_the_logarithms_of_the_largest_scores(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history_walk, "LARGEST", 6)
+    walk = HistoryWalk(histories(graph(3)), Choice(share=share))
+    rows = walk.rows(np.arange(40))
+    assert ((rows > 0).sum(axis=1) > 6).any()
+    sixth = np.sort(rows, axis=1)[:, -6][:, None]
+    expected = np.where(rows >= sixth, np.log1p(21 * rows), 0.0)
+    user, item = walk.row_vectors(21, 0, Backend())
+    np.testing.assert_allclose(user @ item.T * (expected.sum() / (user @ item.T).sum()), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("made", ["row_vectors", "company_vectors"])
+def test_some_actors_have_the_vectors_that_they_have_among_all(made: str) -> None:
+    walk, some = HistoryWalk(histories(graph(3)), Choice(share=0.5, recency=0.6)), np.array([3, 7, 31])
+    powers = {"powers": VectorPowers()} if made == "company_vectors" else {"count": 25}
+    (user, item), (few, same) = (getattr(walk, made)(4, 0, Backend(), **powers, actors=of) for of in (None, some))
+    np.testing.assert_array_equal(item, same)
+    np.testing.assert_allclose(few / np.linalg.norm(few), user[some] / np.linalg.norm(user[some]), atol=1e-6)
+
+
+def test_actors_beyond_those_that_are_factorised_are_their_rows_times_the_vectors() -> None:
+    walk = HistoryWalk(histories(graph(4)), Choice(share=0.5))
+    user, item = walk.row_vectors(5, 2, Backend(), 15)
+    again, _ = walk.row_vectors(5, 2, Backend(), 15)
+    np.testing.assert_array_equal(user, again)
+    assert not np.allclose(item, walk.row_vectors(5, 2, Backend(), 40)[1], atol=1e-3)
+    expected = walk.largest(np.arange(40)) @ item
+    np.testing.assert_allclose(user / np.linalg.norm(user), expected / np.linalg.norm(expected), atol=1e-5)
+
+
+def test_rows_do_not_depend_on_which_others_are_asked_for() -> None:
+    walk = HistoryWalk(histories(graph(8, users=90)), Choice(share=0.5, recency=0.3))
+    alone = np.concatenate([walk.rows(np.array([user])) for user in range(90)])
+    np.testing.assert_allclose(walk.rows(np.arange(90)), alone, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -153,6 +183,35 @@ def test_a_choice_is_that_of_its_seed_and_transitions_that_are_given_are_not_jud
     given_events = histories(then)
     assert given_events.then.nnz == 2
     assert choose(then, given_events, 4, 1, Backend())[0].share == 0.5
+
+
+@pytest.mark.parametrize("timed", [True, False])
+def test_a_fifth_of_each_history_is_hidden_the_newest_where_there_are_times(timed: bool) -> None:
+    src, dst = np.repeat(np.arange(30), 11), (np.arange(30)[:, None] * 3 + np.arange(11)).ravel() % 40
+    listed = EdgeList(src, dst, time=np.tile(np.arange(11), 30) if timed else None)
+    events = histories(HeteroGraph.from_edges({"user": 30, "product": 40}, {BUYS: listed}))
+    actors, things = choice._hidden(events, np.random.default_rng(0))
+    assert np.bincount(actors).tolist() == [2] * 30
+    newest = {(u, (3 * u + k) % 40) for u in range(30) for k in (9, 10)}
+    assert (set(zip(actors.tolist(), things.tolist(), strict=True)) == newest) == timed
+
+
+def test_quality_ranks_each_hidden_thing_as_if_it_alone_were_hidden() -> None:
+    g = HeteroGraph.from_edges({"user": 2, "product": 5, "video": 3}, {BUYS: EdgeList([0, 1], [0, 4])})
+    seen = histories(g)
+    scores = np.array([[9.0, 3, 2, 1, 0, 7, 8, 9], [1, 2, 3, 4, 9, 0, 1, 2]])
+    actors, things = np.array([0, 0, 1]), np.array([1, 2, 6])
+
+    def gain(above: int, others: int) -> float:
+        return float(1 / np.log2(2 + above) + 1 / np.log2(2 + above * 1000 / others)) / 2
+
+    # Both of user 0's are first without the other; user 1's is second of the three videos.
+    assert choice._quality(lambda rows: scores[rows], seen, actors, things) == pytest.approx((1 + gain(1, 3)) / 2)
+    # Equal scores all count as better.
+    even = (gain(2, 3) + gain(2, 3)) / 2
+    assert choice._quality(lambda rows: np.zeros((len(rows), 8)), seen, actors, things) == pytest.approx(
+        (even + gain(2, 3)) / 2
+    )
 
 
 def test_too_few_histories_are_not_judged() -> None:
