@@ -64,25 +64,27 @@ def plan(
         memory: bytes that may be used; None: most of what there is.
 
     Raises:
-        GraphrepError: not even the smallest basis fits with the graph read in blocks; the message names the largest
-            ``dim`` that would.
+        GraphrepError: not even the smallest basis fits, with the graph in blocks where it can be; the message names the
+            largest ``dim`` that would.
     """
     limit = int(_SHARE * free_memory(backend.device)) if memory is None else memory
     size = 4 if backend.precision == "float32" else 8
-    # scipy and torch hold an entry's column as four and as eight bytes.
+    # An entry's column takes four bytes on the CPU, eight on a device.
     graph = entries * (size + (4 if backend.device is None else 8))
     block = block_of(backend.device)
     working = 8 * block * nodes * size + 2 * dim * nodes * size
     read = min(graph, 1 << 29)
-    for stream, held in ((mapped, 0 if mapped else graph), (True, read)):
+    whole, in_blocks = (False, graph), (True, read)
+    # On the CPU a graph that is in memory stays there.
+    for stream, held in [in_blocks] if mapped else [whole] if backend.device is None else [whole, in_blocks]:
         basis = min(basis_size(dim, nodes, block), (limit - held - working) // max(nodes * size, 1))
         if basis >= smallest_basis(dim, nodes, block):
             total = held + working + basis * nodes * size
             return Plan(
                 nodes, entries, dim, basis, stream, total, _seconds(nodes, entries * _STEPS, dim, basis, backend)
             )
-    fits = (limit - read - 8 * block * nodes * size) // max(nodes * size, 1) // 4 - block
-    least = read + working + smallest_basis(dim, nodes, block) * nodes * size
+    fits = (limit - held - 8 * block * nodes * size) // max(nodes * size, 1) // 4 - block
+    least = held + working + smallest_basis(dim, nodes, block) * nodes * size
     instead = [f"dim={fits}"] if fits >= 8 else []
     instead += ["precision='float32'"] if backend.precision == "float64" else []
     raise GraphrepError(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from numpy.typing import NDArray
 
 from graphrep.embed import autocovariance, fit, multiscale, walk_scores
@@ -432,10 +433,32 @@ def test_too_little_memory_names_a_dim_that_fits(precision: Any) -> None:
 
 def test_the_dim_named_fits_and_few_more_do() -> None:
     memory = (1 << 29) + 10_000 * 8 * 2000
-    text = refused("dim=", plan, 10_000, 10**9, 4000, Backend(None), memory=memory, error=GraphrepError)
+    graph: dict[str, Any] = {"mapped": True, "memory": memory}
+    text = refused("dim=", plan, 10_000, 10**9, 4000, Backend(None), error=GraphrepError, **graph)
     fits = int(text.split("dim=")[1].split()[0])
-    assert plan(10_000, 10**9, fits, Backend(None), memory=memory).bytes <= memory
-    refused("GB", plan, 10_000, 10**9, fits + 8, Backend(None), memory=memory, error=GraphrepError)
+    assert plan(10_000, 10**9, fits, Backend(None), **graph).bytes <= memory
+    refused("GB", plan, 10_000, 10**9, fits + 8, Backend(None), error=GraphrepError, **graph)
+
+
+def test_a_graph_in_the_memory_of_the_cpu_is_counted_whole() -> None:
+    memory = (1 << 29) + 10_000 * 8 * 2000
+    assert plan(10_000, 10**9, 64, Backend(None), mapped=True, memory=memory).stream
+    text = refused(r"12\.0 GB", plan, 10_000, 10**9, 64, Backend(None), memory=memory, error=GraphrepError)
+    assert "dim=" not in text
+
+
+def test_products_take_arrays_as_they_are(recwarn: pytest.WarningsRecorder) -> None:
+    """Out of order, twice, read-only, with wide numbers, of another precision."""
+    a = sp.csr_array(
+        (np.arange(1.0, 6.0, dtype=np.float32), np.array([3, 0, 1, 1, 2]), np.array([0, 2, 2, 5])), shape=(3, 4)
+    )
+    for array in (a.data, a.indices, a.indptr):
+        array.flags.writeable = False
+    x = np.random.default_rng(0).standard_normal((4, 5))
+    for device in (None, "cpu"):
+        found = Backend(device).sparse(a) @ torch.as_tensor(x)
+        np.testing.assert_allclose(found.numpy(), a.toarray() @ x)
+    assert not recwarn.list
 
 
 def test_a_machine_that_fits_nothing_names_no_dim() -> None:
