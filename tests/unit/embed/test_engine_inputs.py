@@ -451,12 +451,14 @@ def test_products_take_arrays_as_they_are(recwarn: pytest.WarningsRecorder) -> N
     a = sp.csr_array(
         (np.arange(1.0, 6.0, dtype=np.float32), np.array([3, 0, 1, 1, 2]), np.array([0, 2, 2, 5])), shape=(3, 4)
     )
-    for array in (a.data, a.indices, a.indptr):
+    b = sp.csr_array(a.toarray())
+    for array in (a.data, a.indices, a.indptr, b.data, b.indices, b.indptr):
         array.flags.writeable = False
     x = np.random.default_rng(0).standard_normal((4, 5))
     for backend in (Backend(), Backend("cpu"), Backend(precision="float32")):
-        found = backend.sparse(a) @ backend.dense(x)
-        np.testing.assert_allclose(found.numpy(), a.toarray() @ x, rtol=1e-5)
+        for matrix in (a, b):
+            found = backend.sparse(matrix) @ backend.dense(x)
+            np.testing.assert_allclose(found.numpy(), a.toarray() @ x, rtol=1e-5)
     assert not recwarn.list
 
 
