@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dims", type=int, nargs="+", default=[64, 128, 256], help="of the vectors of the rankings")
     parser.add_argument("--data", type=Path, default=DATA, help="the folder with a folder for each name")
     parser.add_argument("--json", type=Path, help="write all rows to this file, after each data set")
-    parser.add_argument("--device", help="torch device of the products; scipy on the CPU if not given")
+    parser.add_argument("--device", help="torch device of the products; the CPU if not given")
     args = parser.parse_args(argv)
     done: list[report.Row] = []
     try:

@@ -34,7 +34,9 @@ from numpy.typing import NDArray
 
 from benchmarks.suite import topn
 from benchmarks.suite.report import Row, Values, peak, reset_peak
-from graphrep.embed import fit
+from graphrep.embed import Choice, fit
+from graphrep.embed.histories import histories
+from graphrep.embed.history_walk import HistoryWalk
 from graphrep.graph import EdgeList, HeteroGraph
 
 Ints = NDArray[np.int64]
@@ -45,6 +47,8 @@ NEW_DAY = "last item on a day of its own"
 ABXI = "ABXI, WWW 2025, mean of 5 seeds"
 T3 = "directed transition walk T³"
 UNORDERED = f"{T3}, equal days as unordered"
+NEIGHBOURS = {"common neighbours, paths of three": (0.0, 0.0, 0.0), "resource allocation, twice": (-1.0, -1.0, 0.0)}
+"""Powers of the degrees that the company walk passes; times are not read."""
 _BLOCK = 500
 
 PUBLISHED: dict[str, dict[str, Values]] = {
@@ -184,10 +188,13 @@ def graph_of(users: int, items: int, relations: Mapping[str, EdgeList]) -> Heter
 
 
 def rows_of(problem: Problem, dims: Sequence[int], seed: int, device: str | None) -> Iterator[Row]:
-    """Popularity; then of each graph the exact rows and the vectors, the largest dimension first."""
+    """Simple baselines; then of each graph the exact rows and the vectors, the largest dimension first."""
     popular = problem.popular.astype(np.float32)
     reset_peak()
     yield problem.row("most popular", lambda users: np.tile(popular, (len(users), 1)))
+    events = histories(next(iter(problem.graphs.values())))
+    for method, powers in NEIGHBOURS.items():
+        yield problem.row(method, HistoryWalk(events, Choice(company=powers)).rows)
     for label, graph in problem.graphs.items():
         yield from fitted_rows(problem, label, graph, dims, seed, device)
 

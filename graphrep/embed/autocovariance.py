@@ -61,7 +61,7 @@ def autocovariance(
     ======================= =================================== ===========================================
 
     The scale is R's own: at full rank ``source @ target.T`` is R, less its negative eigenvalues in the
-    symmetric case. Time O(τ·edges + n·dim) for each of some seven times ``dim`` products, memory O(edges + n·dim): no
+    symmetric case. Time O(τ·edges + n·dim) for each of some six to ten times ``dim`` products, memory O(edges + n·dim): no
     n×n matrix is made. What the work will take is logged before it begins (``graphrep.embed.plan``). Arrays that are
     mapped from files are multiplied in blocks of rows and, for the undirected walk of a square matrix in which every
     node has an edge, not copied.
@@ -78,7 +78,7 @@ def autocovariance(
         lazy: stay with probability ½: ``(I + M)/2`` for M.
         signed: negative weights are signs of paths; the walk goes ``markov_time`` from both ends.
         seed: chance of the solver; the same seed gives the same vectors.
-        device: None = scipy on the CPU; else a torch device.
+        device: None = the CPU; else a torch device.
         bipartite_correction: also remove the eigenvalue −1 of each component that is two-colourable, which
             otherwise leaves the popularity term π_uπ_v in every score across the sides (``UndirectedWalk``).
             No effect on other components, on the lazy, the directed and the signed walk; not looked for in a

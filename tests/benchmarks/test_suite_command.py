@@ -67,8 +67,8 @@ def test_published_rows_stand_first_and_apart_from_ours(tmp_path: Path, capsys: 
     header, *lines = cells(capsys.readouterr().out)
     others = len(rankings.PUBLISHED["gowalla_lightgcn"])
     assert [line[0].startswith("published: ") for line in lines] == [True] * others + [False] * (len(lines) - others)
-    methods = ["most popular", "exact", "vectors, d = 4"]
-    methods += [f"{method}, {rankings.ORDERED}" for method in methods[1:]]
+    fitted = ["exact", "vectors, d = 4"]
+    methods = ["most popular", *rankings.NEIGHBOURS, *fitted, *(f"{method}, {rankings.ORDERED}" for method in fitted)]
     assert [line[0] for line in lines[others:]] == methods
     assert {len(line) for line in lines} == {len(header)}
     assert all(line[3:] == ["–"] * 4 for line in lines[:others])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import importlib
+import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,21 @@ def test_the_search_is_made_once_at_the_largest_dimension(tmp_path: Path, monkey
     assert [row.method for row in rows] == ["exact", "vectors, d = 12", "vectors, d = 8", "vectors, d = 4"]
     assert rows[0].fit_seconds == rows[1].fit_seconds
     assert rows[1].of_exact[""] == rankings.share_of(rows[1].values[""], rows[0].values[""])
+
+
+def test_baselines_count_paths_of_three_and_share_out_what_a_user_has(tmp_path: Path) -> None:
+    written(tmp_path)
+    (problem,) = rankings.gowalla(tmp_path)
+    asked: dict[str, Any] = {}
+    kept = replace(
+        problem, judge=lambda score: {"": (float(asked.setdefault(len(asked), score(np.arange(60))).sum()),)}
+    )
+    list(itertools.islice(rankings.rows_of(kept, [4], 0, None), 3))
+    b = topn.gowalla(tmp_path).known.toarray()
+    paths = b @ b.T @ b
+    shared = b / b.sum(0) @ b.T / b.sum(1) @ b
+    for number, expected in ((1, paths), (2, shared)):
+        np.testing.assert_allclose(asked[number], expected / expected.sum(1, keepdims=True), rtol=1e-4, atol=1e-7)
 
 
 def test_share_of_exact_is_the_mean_over_the_columns() -> None:
