@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -115,6 +114,19 @@ class HeteroGraph:
         """
         return list(self.edges)
 
+    def with_reverses(self) -> HeteroGraph:
+        """The same graph and each relation backwards too, under ``rev_`` and its name.
+
+        >>> g = HeteroGraph.from_edges({"user": 1, "host": 1}, {("user", "watches", "host"): EdgeList([0], [0])})
+        >>> g.with_reverses().edge_types
+        [('user', 'watches', 'host'), ('host', 'rev_watches', 'user')]
+        """
+        backwards = {
+            (destination, f"rev_{relation}", source): EdgeList(edges.dst, edges.src, edges.weight, edges.time)
+            for (source, relation, destination), edges in self.edges.items()
+        }
+        return HeteroGraph(self.num_nodes, {**self.edges, **backwards})
+
     def to_pyg(self) -> Any:
         """The same graph as ``torch_geometric.data.HeteroData`` with arrays of its own.
 
@@ -126,10 +138,7 @@ class HeteroGraph:
         [[0], [1]]
         """
         import torch
-
-        with warnings.catch_warnings():  # torch_geometric compiles classes in a way that torch deprecates
-            warnings.filterwarnings("ignore", message=".*torch.jit.script", category=DeprecationWarning)
-            from torch_geometric.data import HeteroData
+        from torch_geometric.data import HeteroData
 
         data = HeteroData()
         for kind, number in self.num_nodes.items():
