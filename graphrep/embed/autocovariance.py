@@ -61,7 +61,7 @@ def autocovariance(
     ======================= =================================== ===========================================
 
     The scale is R's own: at full rank ``source @ target.T`` is R, less its negative eigenvalues in the
-    symmetric case. Time O(τ·edges + n·dim) for each of some six to ten times ``dim`` products, memory O(edges + n·dim): no
+    symmetric case. Time O(τ·edges + n·dim) for each of six to ten times ``dim`` products, memory O(edges + n·dim): no
     n×n matrix is made. What the work will take is logged before it begins (``graphrep.embed.plan``). Arrays that are
     mapped from files are multiplied in blocks of rows and, for the undirected walk of a square matrix in which every
     node has an edge, not copied.
