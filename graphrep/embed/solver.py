@@ -39,7 +39,7 @@ class Convergence:
         products: columns that the operator was multiplied with.
         rounds: blocks of them.
         residual: largest ``‖Ax − λx‖`` of the pairs returned, as a share of the largest ``|λ|``, as the iteration
-            estimates it; rounding in float32 adds some 1e-6 that it does not see.
+            estimates it; rounding in float32 adds some 1e-6 that it does not see, with many nodes 1e-5.
         tolerance: what it had to be below.
     """
 
@@ -259,25 +259,25 @@ class _Space:
         taken out, one sweep over the whole basis, inside ``_orthonormal``, is the second orthogonalisation.
         """
         near = self._rows[self._coupled : self._size]
-        coefficients = image @ near.T
+        coefficients = _dots(image, near)
         rest = torch.addmm(image, coefficients, near, alpha=-1)
         fresh, link = self._orthonormal(rest, self._tolerance * self.scale * 0.1)
         return fresh, _numpy(coefficients).T, link
 
     def _orthogonal(self, vectors: torch.Tensor) -> torch.Tensor:
         basis = self._rows[: self._size]
-        return self._orthonormal(torch.addmm(vectors, vectors @ basis.T, basis, alpha=-1), 0.0)[0]
+        return self._orthonormal(torch.addmm(vectors, _dots(vectors, basis), basis, alpha=-1), 0.0)[0]
 
     def _orthonormal(self, vectors: torch.Tensor, negligible: float) -> tuple[torch.Tensor, Small]:
         """``vectors = linkᵀ·rows``, but for V: orthonormal rows for the directions that are not negligible."""
         basis = self._rows[: self._size]
         vectors, link = self._whitened(vectors, negligible)
-        vectors, again = self._whitened(torch.addmm(vectors, vectors @ basis.T, basis, alpha=-1), 0.0)
+        vectors, again = self._whitened(torch.addmm(vectors, _dots(vectors, basis), basis, alpha=-1), 0.0)
         return vectors, again @ link
 
     def _whitened(self, vectors: torch.Tensor, negligible: float) -> tuple[torch.Tensor, Small]:
         """Orthonormal rows that span the vectors, largest direction first, and the way back."""
-        turned, triangle = torch.linalg.qr(vectors.T)
+        turned, triangle = _qr(vectors.T)
         left, size, right = np.linalg.svd(_numpy(triangle), full_matrices=False)
         least = max(negligible, 10 * torch.finfo(self._like.dtype).eps * size.max(initial=0.0))
         # No more directions than are left: one too many would be rounding that was scaled up.
@@ -290,6 +290,28 @@ class _Space:
 
     def _small(self, matrix: Small) -> torch.Tensor:
         return torch.as_tensor(np.array(matrix, order="C"), dtype=self._like.dtype, device=self._like.device)
+
+
+def _dots(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """(b, m) products of rows with rows, long ones in pieces: a sum of millions in float32 would lose four digits."""
+    if one.shape[1] <= _ROWS_AT_ONCE:
+        return one @ other.T
+    total = torch.zeros((len(one), len(other)), dtype=torch.float64, device=one.device)
+    for begin in range(0, one.shape[1], _ROWS_AT_ONCE):
+        part = slice(begin, begin + _ROWS_AT_ONCE)
+        total += one[:, part] @ other[:, part].T
+    return total.to(one.dtype)
+
+
+def _qr(columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """QR of a thin block by pieces of rows and then of their triangles: in one go float32 would lose two digits."""
+    pieces = [torch.linalg.qr(piece) for piece in columns.split(_ROWS_AT_ONCE)]
+    if len(pieces) == 1:
+        q, r = pieces[0]
+        return q, r
+    again, triangle = torch.linalg.qr(torch.cat([r for _, r in pieces]).double())
+    parts = again.to(columns.dtype).split([len(r) for _, r in pieces])
+    return torch.cat([q @ part for (q, _), part in zip(pieces, parts, strict=True)]), triangle
 
 
 def _numpy(tensor: torch.Tensor) -> Small:

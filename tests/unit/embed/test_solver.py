@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from graphrep.embed import solver
 from graphrep.embed.solver import basis_size, largest_eigenpairs, smallest_basis
 from graphrep.errors import GraphrepError
 
@@ -51,6 +52,20 @@ def test_pairs_are_those_of_a_dense_decomposition(seed: int, n: int, dim: int, b
     rng = np.random.default_rng(seed)
     matrix = with_values(decay ** np.arange(n) * rng.choice([-1.0, 1.0], n), seed)
     check(matrix, dim, solve(matrix, dim, block=block, seed=seed))
+
+
+def test_long_vectors_are_multiplied_and_made_orthonormal_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = with_values(0.8 ** np.arange(130.0))
+    monkeypatch.setattr(solver, "_ROWS_AT_ONCE", 32)  # the last piece has fewer rows than a block has columns
+    check(matrix, 12, solve(matrix, 12))
+
+
+def test_a_block_of_float32_is_orthonormal_however_long() -> None:
+    block = torch.as_tensor(np.random.default_rng(0).standard_normal((1_000_000, 8)), dtype=torch.float32)
+    columns, triangle = solver._qr(block)
+    columns = columns.double()
+    torch.testing.assert_close(columns.T @ columns, torch.eye(8, dtype=torch.float64), rtol=0, atol=3e-6)
+    torch.testing.assert_close(columns @ triangle.double(), block.double(), rtol=0, atol=1e-4)
 
 
 def test_a_basis_that_is_small_is_restarted_and_ends_at_the_same_pairs() -> None:
