@@ -32,7 +32,8 @@ class Plan:
         dim: pairs.
         basis: vectors that the solver's basis may hold.
         stream: whether the matrix is read, or sent to the device, block by block at every product.
-        bytes: most memory at once, on the device where there is one.
+        bytes: most memory at once while it is solved, on the device where there is one. Before that, to look a graph
+            in memory through takes some 64 bytes an entry for a moment.
         seconds: a rough estimate; a factor of three off is usual.
 
     >>> print(Plan(10_000, 500_000, 64, 512, False, 90_000_000, 1.5))
@@ -69,8 +70,8 @@ def plan(
     """
     limit = int(_SHARE * free_memory(backend.device)) if memory is None else memory
     size = 4 if backend.precision == "float32" else 8
-    # An entry's column takes four bytes on the CPU, eight on a device.
-    graph = entries * (size + (4 if backend.device is None else 8))
+    # On the CPU an entry is held as it was checked, weight and column, and its weight once more in the products.
+    graph = entries * (size + (12 if backend.device is None else 8))
     block = block_of(backend.device)
     working = 8 * block * nodes * size + 2 * dim * nodes * size
     read = min(graph, 1 << 29)

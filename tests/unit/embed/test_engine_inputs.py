@@ -422,7 +422,7 @@ def test_too_little_memory_names_a_dim_that_fits(precision: Any) -> None:
     a = sp.csr_array(camps * (symmetric(9, n, 0.3) > 0))
     options: dict[str, Any] = {"precision": precision, "tolerance": 1e-3}
     size = 8 if precision == "float64" else 4
-    options["memory"] = a.nnz * (size + 4) + n * size * 160
+    options["memory"] = a.nnz * (size + 12) + n * size * 160
     text = refused(r"GB for 600 nodes and 40 dim.*dim=\d+", autocovariance, a, 40, error=GraphrepError, **options)
     fits = int(text.split("dim=")[1].split()[0])
     assert 8 <= fits < 40
@@ -442,7 +442,7 @@ def test_the_dim_named_fits_and_few_more_do() -> None:
 def test_a_graph_in_the_memory_of_the_cpu_is_counted_whole() -> None:
     memory = (1 << 29) + 10_000 * 8 * 2000
     assert plan(10_000, 10**9, 64, Backend(None), mapped=True, memory=memory).stream
-    text = refused(r"12\.0 GB", plan, 10_000, 10**9, 64, Backend(None), memory=memory, error=GraphrepError)
+    text = refused(r"20\.0 GB", plan, 10_000, 10**9, 64, Backend(None), memory=memory, error=GraphrepError)
     assert "dim=" not in text
 
 
