@@ -171,6 +171,17 @@ def test_the_same_seeds_draw_the_same_and_another_seed_does_not() -> None:
     assert any(first.edge[t].tolist() != other.edge[t].tolist() for t in g.edge_types)
 
 
+def test_nothing_is_left_of_one_batch_in_the_next() -> None:
+    g = graph(4)
+    used, fresh = TemporalSampler(g, [2, 2]), TemporalSampler(g, [2, 2])
+    used.sample_from_nodes(asked("user", [7, 1, 0]))
+    after, first = (sampler.sample_from_nodes(asked("user", [2, 8])) for sampler in (used, fresh))
+    for kind in g.node_types:
+        assert after.node[kind].tolist() == first.node[kind].tolist()
+    for edge_type in g.edge_types:
+        assert after.row[edge_type].tolist() == first.row[edge_type].tolist()
+
+
 def test_node_loader_joins_the_graph_of_pyg() -> None:
     g = graph(2)
     data = g.to_pyg()
