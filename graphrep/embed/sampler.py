@@ -23,6 +23,7 @@ from graphrep.vocab import EdgeType
 Hops = Sequence[int]
 
 
+# torch_geometric is looked at without its types.
 class TemporalSampler(BaseSampler):  # type: ignore[misc]
     """Draws neighbours by weight, without replacement, from what was there by the time of the seed.
 

@@ -106,6 +106,7 @@ def session(config: Spark, name: str = "graphrep") -> SparkSession:
 def complain(line: str) -> None:
     """Print a line to the standard error of ``spark-submit``, which sends that of its Python to its standard output."""
     if "PYSPARK_GATEWAY_PORT" in os.environ:
+        # pyspark leaves this function untyped.
         launch_gateway().jvm.System.err.println(line)  # type: ignore[no-untyped-call]
     else:
         print(line, file=sys.stderr)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -202,7 +204,11 @@ def test_climbing_follows_a_ridge() -> None:
     assert max(found, key=lambda s: found[s]) == (6, -10, 6)
 
 
-def test_what_is_chosen_and_the_seconds_of_choosing_stand_with_the_rows(tmp_path: Path) -> None:
+def test_what_is_chosen_and_the_seconds_of_choosing_stand_with_the_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(rows, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
     written(tmp_path)
     found = {row.method: row for row in rows.rows_of("ppi", tmp_path, 0, None)}
     walks = [found["degree-corrected walk"], found["centred degree-corrected walk"]]
