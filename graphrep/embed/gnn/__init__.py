@@ -1,0 +1,1 @@
+"""Graph in, vectors out by message passing: what it is trained with."""
