@@ -62,7 +62,7 @@ class Neighbours:
             times: (b,) seconds; None: all edges. An edge without a time was always there.
             strictly: only edges before the time, not those at it.
         """
-        begin, end = self._begin[nodes], self._begin[nodes + 1]
+        begin, end = at(self._begin, nodes), at(self._begin, nodes + 1)
         if times is None or self._moments is None or self._stamps is None:
             return begin, end
         known = torch.searchsorted(self._moments, times, right=not strictly)
@@ -78,12 +78,12 @@ class Neighbours:
         count = end - begin
         whole = torch.nonzero(count <= wanted).ravel()
         some = torch.nonzero((count > wanted) & (wanted > 0)).ravel()
-        row, place = _expanded(whole, begin[whole], count[whole])
+        row, place = _expanded(whole, at(begin, whole), at(count, whole))
         if len(some):
-            found = torch.stack(self._successive(begin[some], end[some], wanted[some], generator), 1)
+            found = torch.stack(self._successive(at(begin, some), at(end, some), at(wanted, some), generator), 1)
             drawn = found < _NONE
-            row = torch.cat([row, some[:, None].expand_as(found)[drawn]])
-            place = torch.cat([place, found[drawn]])
+            row = torch.cat([row, some[:, None].expand_as(found).masked_select(drawn)])
+            place = torch.cat([place, found.masked_select(drawn)])
         return row, place
 
     def _successive(
@@ -113,12 +113,12 @@ class Neighbours:
         share: torch.Tensor,
     ) -> torch.Tensor:
         """One more of each range, by weight."""
-        low, cut = reached[begin], []
-        left = reached[end] - low
+        low, cut = at(reached, begin), []
+        left = at(reached, end) - low
         for before in found:
-            at = before.clamp(max=len(self.source) - 1)
-            first = reached[at]
-            weight = torch.where(before < _NONE, reached[at + 1] - first, 0.0)
+            there = before.clamp(max=len(self.source) - 1)
+            first = at(reached, there)
+            weight = torch.where(before < _NONE, at(reached, there + 1) - first, 0.0)
             left = left - weight
             cut.append((first, weight))
         mark = low + share * left
@@ -134,6 +134,11 @@ class Neighbours:
                 first = first + (first == before[again])
             place[again] = first
         return place
+
+
+def at(column: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """``column[places]``, which on a CPU takes five times as long as this."""
+    return torch.index_select(column, 0, places)
 
 
 def _alike(begin: torch.Tensor, end: torch.Tensor, found: list[torch.Tensor], share: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ from torch_geometric.sampler import BaseSampler, HeteroSamplerOutput
 from torch_geometric.sampler.neighbor_sampler import edge_sample, node_sample
 
 from graphrep.embed.backend import Backend
-from graphrep.embed.neighbours import Neighbours
+from graphrep.embed.neighbours import Neighbours, at
 from graphrep.errors import InputError
 from graphrep.graph.hetero import HeteroGraph
 from graphrep.vocab import EdgeType
@@ -130,7 +130,7 @@ class TemporalSampler(BaseSampler):  # type: ignore[misc]
         for kind, asking in found.items():
             into = [edge_type for edge_type in self._relations if edge_type[2] == kind]
             first, nodes, trees = asking.newest()
-            when = None if moments is None else moments[trees]
+            when = None if moments is None else at(moments, trees)
             ranges = [self._relations[e].ranges(nodes, when, strictly=self._strictly) for e in into]
             wanted = self._wanted(hop, into, ranges)
             for edge_type, (begin, end), number in zip(into, ranges, wanted, strict=True):
@@ -138,8 +138,8 @@ class TemporalSampler(BaseSampler):  # type: ignore[misc]
                 drawn[edge_type] = row + first, place
         for edge_type, (col, place) in drawn.items():
             relation = self._relations[edge_type]
-            row = found[edge_type[0]].met(relation.source[place], found[edge_type[2]], col)
-            rows[edge_type].append((row, col, relation.edge[place]))
+            row = found[edge_type[0]].met(at(relation.source, place), found[edge_type[2]], col)
+            rows[edge_type].append((row, col, at(relation.edge, place)))
         for asked in found.values():
             asked.close()
 
@@ -180,15 +180,15 @@ class _Found:
 
     def met(self, nodes: torch.Tensor, asking: _Found, col: torch.Tensor) -> torch.Tensor:
         """Places of the neighbours of the asking nodes, new ones put at the end."""
-        place = self._places[nodes]
-        fresh = nodes[place < 0]
-        number = torch.arange(len(fresh), device=nodes.device)
-        # Of a node met several times at once the first counts.
-        self._places.scatter_reduce_(0, fresh, number, "amin", include_self=False)
-        fresh = fresh[self._places[fresh] == number]
-        self._places[fresh] = len(self.nodes) + torch.arange(len(fresh), device=nodes.device)
+        fresh = nodes.masked_select(at(self._places, nodes) < 0)
+        # Of a node met several times at once the first counts: it has the largest of the numbers, all above −1.
+        number = torch.arange(len(fresh), 0, -1, device=nodes.device)
+        self._places.scatter_reduce_(0, fresh, number, "amax")
+        fresh = fresh.masked_select(at(self._places, fresh) == number)
+        first = len(self.nodes)
+        self._places.scatter_(0, fresh, torch.arange(first, first + len(fresh), device=nodes.device))
         self.nodes = torch.cat([self.nodes, fresh])
-        return self._places[nodes]
+        return at(self._places, nodes)
 
     def close(self) -> None:
         """End of a hop: what was met in it asks in the next."""
@@ -197,7 +197,7 @@ class _Found:
 
     def forget(self) -> None:
         """Leave the table as it was."""
-        self._places[self.nodes] = -1
+        self._places.index_fill_(0, self.nodes, -1)
 
 
 class _Apart(_Found):
@@ -205,29 +205,24 @@ class _Apart(_Found):
 
     def __init__(self, n: int, device: str) -> None:
         super().__init__(torch.zeros(0, dtype=torch.int64, device=device))
-        self._n, self._known, self._local = n, self.nodes, self.nodes
+        self._n, self._nobody = n, self.nodes.new_full((1,), torch.iinfo(torch.int64).max)
 
     def begin(self, nodes: torch.Tensor, trees: torch.Tensor) -> None:
         self.nodes, self.trees, self.sizes = nodes, trees, [len(nodes)]
-        self._know()
 
     def met(self, nodes: torch.Tensor, asking: _Found, col: torch.Tensor) -> torch.Tensor:
-        different, back = torch.unique(asking.trees[col] * self._n + nodes, return_inverse=True)
-        at = torch.searchsorted(self._known, different).clamp(max=max(len(self._known) - 1, 0))
-        old = self._known[at] == different if len(self._known) else torch.zeros_like(different, dtype=torch.bool)
-        place = torch.empty_like(different)
-        place[old] = self._local[at[old]]
-        fresh = different[~old]
-        place[~old] = len(self.nodes) + torch.arange(len(fresh), device=nodes.device)
+        different, back = torch.unique(at(asking.trees, col) * self._n + nodes, return_inverse=True)
+        # The end of the sorted column is a key that nobody has.
+        known, local = torch.sort(torch.cat([self.trees * self._n + self.nodes, self._nobody]))
+        where = torch.searchsorted(known, different)
+        old = at(known, where) == different
+        fresh = different.masked_select(~old)
+        place = torch.where(old, at(local, where), len(self.nodes) - 1 + torch.cumsum(~old, 0))
         self.nodes, self.trees = torch.cat([self.nodes, fresh % self._n]), torch.cat([self.trees, fresh // self._n])
-        self._know()
-        return place[back]
+        return at(place, back)
 
     def forget(self) -> None:
         """There is no table."""
-
-    def _know(self) -> None:
-        self._known, self._local = torch.sort(self.trees * self._n + self.nodes)
 
 
 def _hops(g: HeteroGraph, given: Hops | Mapping[EdgeType, Hops], budget: Hops | None) -> dict[EdgeType, list[int]]:
