@@ -5,6 +5,7 @@ from graphrep.embed.attributes import attribute_edges, enhance
 from graphrep.embed.autocovariance import autocovariance, multiscale
 from graphrep.embed.factorise import Factors
 from graphrep.embed.fit import Embedding, fit
+from graphrep.embed.gnn.settings import Training
 from graphrep.embed.history_walk import Choice
 from graphrep.embed.pmi import pmi
 from graphrep.embed.scores import walk_scores
@@ -14,6 +15,7 @@ __all__ = [
     "Choice",
     "Embedding",
     "Factors",
+    "Training",
     "align",
     "attribute_edges",
     "autocovariance",

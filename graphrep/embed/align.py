@@ -62,12 +62,20 @@ def align(vectors: Vectors, previous: Vectors) -> tuple[dict[str, NDArray[np.flo
     (True, True)
     """
     fit_x, fit_y, test_x, test_y = _anchors(vectors, previous)
-    left, _, right = np.linalg.svd(fit_x.T @ fit_y)
-    rotation = left @ right
-    alignment = Alignment(
-        rotation, len(fit_x), _residual(fit_x @ rotation, fit_y), _residual(test_x @ rotation, test_y)
-    )
-    return {kind: (x @ rotation).astype(np.float32) for kind, x in vectors.items()}, alignment
+    turn = rotation(fit_x, fit_y)
+    alignment = Alignment(turn, len(fit_x), _residual(fit_x @ turn, fit_y), _residual(test_x @ turn, test_y))
+    return {kind: (x @ turn).astype(np.float32) for kind, x in vectors.items()}, alignment
+
+
+def rotation(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(d, d) orthogonal: ``x @ rotation`` is as near to y as any turn of x can be.
+
+    >>> rotation(np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]]))
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    left, _, right = np.linalg.svd(x.astype(np.float64).T @ y.astype(np.float64))
+    return np.asarray(left @ right)
 
 
 def _anchors(vectors: Vectors, previous: Vectors) -> tuple[NDArray[np.float64], ...]:

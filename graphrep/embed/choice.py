@@ -22,7 +22,8 @@ _OF = 1000
 _RECENCY = (0.0, 0.3, 0.6, 1.0)
 _SHARES = (1.0, 0.7, 0.4, 0.2, 0.0)
 _FACTORED = 3000
-_LEAST_GAIN = 0.001
+LEAST_GAIN = 0.001
+"""Share by which a figure must be better to be believed."""
 _AT_ONCE = 100
 
 Hidden = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -47,17 +48,17 @@ def choose(
         the choice, and the score of each that was tried.
     """
     base = Choice(share=0.5 if events.then is not None else 1.0)
-    hidden = _hidden(events, np.random.default_rng(seed))
+    hidden = hidden_events(events, np.random.default_rng(seed))
     if hidden is None:
         return base, {}
     given = any(kind[0] in events.things for kind in g.edge_types)
-    seen = histories(_without(g, events, *hidden), **options)
+    seen = histories(without(g, events, *hidden), **options)
     tried: dict[str, float] = {}
 
     def score(choice: Choice) -> float:
         key = repr(choice)
         if key not in tried:
-            tried[key] = _quality(HistoryWalk(seen, choice).rows, seen, *hidden)
+            tried[key] = quality(HistoryWalk(seen, choice).rows, seen, *hidden)
         return tried[key]
 
     best = replace(base, share=1.0)
@@ -87,7 +88,7 @@ def _of_vectors(
             else:
                 user, item = walk.company_vectors(dim, seed, backend, choice.vectors, actors)
             user, item = user.astype(np.float32), item.astype(np.float32)
-            tried[key] = _quality(lambda rows: user[np.searchsorted(actors, rows)] @ item.T, seen, *hidden)
+            tried[key] = quality(lambda rows: user[np.searchsorted(actors, rows)] @ item.T, seen, *hidden)
         return tried[key]
 
     company = replace(best, vectors=VectorPowers(met=best.company[0], recency=best.recency))
@@ -99,7 +100,7 @@ def _of_vectors(
 def _climbed(best: Choice, step: Callable[[Choice, int], Choice], score: Callable[[Choice], float]) -> Choice:
     """Step either way for as long as that helps by more than chance would."""
     for sign in (1, -1):
-        while score(further := step(best, sign)) > score(best) * (1 + _LEAST_GAIN):
+        while score(further := step(best, sign)) > score(best) * (1 + LEAST_GAIN):
             best = further
     return best
 
@@ -115,7 +116,7 @@ def _turned(name: str, step: float, choice: Choice, sign: int) -> Choice:
     return replace(choice, vectors=replace(powers, **{name: round(getattr(powers, name) + sign * step, 3)}))
 
 
-def _hidden(events: Histories, chance: np.random.Generator) -> Hidden | None:
+def hidden_events(events: Histories, chance: np.random.Generator) -> Hidden | None:
     """Actors and the newest fifth of the things of each; None where too few have three."""
     b = events.events
     able = np.flatnonzero(np.diff(b.indptr) >= _LEAST)
@@ -130,7 +131,7 @@ def _hidden(events: Histories, chance: np.random.Generator) -> Hidden | None:
     return np.repeat(actors, [len(part) for part in drawn]), b.indices[np.concatenate(drawn)].astype(np.int64)
 
 
-def _without(g: HeteroGraph, events: Histories, actors: NDArray[np.int64], things: NDArray[np.int64]) -> HeteroGraph:
+def without(g: HeteroGraph, events: Histories, actors: NDArray[np.int64], things: NDArray[np.int64]) -> HeteroGraph:
     """The graph less every edge between these pairs."""
     width = np.int64(events.events.shape[1])
     pairs = np.sort(actors * width + things)
@@ -145,7 +146,7 @@ def _without(g: HeteroGraph, events: Histories, actors: NDArray[np.int64], thing
     return HeteroGraph.from_edges(g.num_nodes, edges)
 
 
-def _quality(rows_of: Any, seen: Histories, actors: NDArray[np.int64], things: NDArray[np.int64]) -> float:
+def quality(rows_of: Any, seen: Histories, actors: NDArray[np.int64], things: NDArray[np.int64]) -> float:
     """Mean over the actors of the mean gain of their hidden things, each ranked as if it alone were hidden."""
     asked, first, count = np.unique(actors, return_index=True, return_counts=True)
     gain = np.zeros(len(actors))

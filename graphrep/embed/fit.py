@@ -16,6 +16,8 @@ from graphrep.embed.autocovariance import autocovariance
 from graphrep.embed.backend import Backend
 from graphrep.embed.checks import check_dim, check_seed
 from graphrep.embed.choice import choose
+from graphrep.embed.gnn.fitting import HybridFit
+from graphrep.embed.gnn.settings import Training
 from graphrep.embed.histories import Histories, actor_types, histories
 from graphrep.embed.history_walk import Choice, HistoryWalk
 from graphrep.embed.joint import JointAdjacency, joint_adjacency
@@ -37,6 +39,7 @@ class Embedding(Mapping[str, NDArray[np.float32]]):
         alignment: how they were turned onto the previous ones; None in a new space.
         walk: what the vectors approximate; None where only vectors were kept.
         choice: powers, shares and recency that the walk was chosen to have; None where nothing was chosen.
+        learnt: share of what the hybrid learnt that the vectors hold; 0: they are the walk's, None: nothing was learnt.
 
     >>> emb = Embedding({"user": np.ones((2, 3), np.float32), "host": np.ones((1, 3), np.float32)})
     >>> emb.types, emb["user"].shape, emb.score("user", [1], "host").tolist()
@@ -47,6 +50,7 @@ class Embedding(Mapping[str, NDArray[np.float32]]):
     alignment: Alignment | None = None
     walk: ExactWalk | None = None
     choice: Choice | None = None
+    learnt: float | None = None
 
     def __post_init__(self) -> None:
         frozen = {kind: np.array(x, dtype=np.float32) for kind, x in self.vectors.items()}
@@ -127,9 +131,12 @@ def fit(
     (``graphrep.embed.history_walk``). Its powers, shares and kind of vectors are chosen on hidden events of the graph
     itself.
 
+    The hybrid begins at the history walk's vectors and learns what users met next (``graphrep.embed.gnn``); where that
+    does not rank hidden events better, its vectors are the walk's. The exact rows are the walk's in either case.
+
     Args:
         g: the graph.
-        model: "autocovariance".
+        model: "autocovariance" or "hybrid".
         dim: columns d.
         seed: chance; the same seed gives the same vectors.
         device: None = CPU; else a torch device.
@@ -139,7 +146,10 @@ def fit(
         **options: ``walk``: "joint" or "history", None = history where a type only acts; ``relation_weights`` by
             name. Of *joint*: ``markov_time=3`` steps, ``lazy=False``, ``balance=0`` of relations
             (``joint_adjacency``). Of *history*: ``choice``, a ``Choice`` instead of the search; ``transitions``,
-            options of ``graphrep.graph.transitions``.
+            options of ``graphrep.graph.transitions``. Of the hybrid, those of *history* and: ``training``, a
+            ``graphrep.embed.Training``; ``share`` of what is learnt, in place of the choice on hidden events;
+            ``report``, called with every ``Step``; ``checkpoints``, where states of the training are kept and taken up
+            from (``graphrep.embed.gnn.fitting.Checkpoints``).
 
     Returns:
         Embedding. Of *joint*: one factor for all vectors makes the mean squared norm of the nodes with edges 1; of
@@ -155,11 +165,11 @@ def fit(
     >>> fit(g, dim=2, walk="joint").score("user", [0, 3], "host").argmax(axis=1)
     array([0, 1])
     """
-    if model != "autocovariance":
-        raise InputError("a model of autocovariance", found=repr(model), where="model")
+    if model not in ("autocovariance", "hybrid"):
+        raise InputError("a model of autocovariance, hybrid", found=repr(model), where="model")
     check_dim(dim)
     check_seed(seed)
-    chosen = _checked_options(g, options)
+    chosen = _checked_options(g, model, options)
     fitted = (_history if chosen["walk"] == "history" else _joint)(g, dim, seed, device, chosen)
     if previous is None:
         return fitted
@@ -175,17 +185,30 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "relation_weights": None,
     },
 }
+_OF_HYBRID: Mapping[str, Any] = {"training": Training(), "share": None, "report": None, "checkpoints": None}
 
 
-def _checked_options(g: HeteroGraph, options: Mapping[str, Any]) -> dict[str, Any]:
-    walk = options.get("walk") or ("history" if actor_types(g) else "joint")
+def _checked_options(g: HeteroGraph, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    walk = options.get("walk") or ("history" if actor_types(g) or model == "hybrid" else "joint")
     if walk not in _DEFAULTS:
         raise InputError("joint, history or None", found=repr(walk), where="walk")
-    known = {"walk": walk, **_DEFAULTS[walk]}
+    if model == "hybrid" and walk != "history":
+        raise InputError("walk='history' or None beside model='hybrid'", found=repr(walk), where="walk")
+    known = {"walk": walk, **_DEFAULTS[walk], **(_OF_HYBRID if model == "hybrid" else {})}
     for name in options:
         if name not in known:
-            raise InputError(f"an option of the {walk} walk ({', '.join(known)})", found=repr(name), where="fit")
+            whose = "hybrid" if model == "hybrid" else f"{walk} walk"
+            raise InputError(f"an option of the {whose} ({', '.join(known)})", found=repr(name), where="fit")
+    _check_of_hybrid(options.get("share"), options.get("training", Training()))
     return {**known, **options, "walk": walk}
+
+
+def _check_of_hybrid(share: Any, training: Any) -> None:
+    number = isinstance(share, int | float) and not isinstance(share, bool)
+    if share is not None and not (number and 0 <= share <= 1):
+        raise InputError("a share from 0 to 1, or None", found=repr(share), where="share")
+    if not isinstance(training, Training):
+        raise InputError("a graphrep.embed.Training", found=type(training).__name__, where="training")
 
 
 def _joint(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Mapping[str, Any]) -> Embedding:
@@ -210,12 +233,20 @@ def _history(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Ma
     backend = Backend(device, precision_for(device))
     choice = chosen["choice"] or choose(g, events, dim, seed, backend, **read)[0]
     walk = HistoryWalk(events, choice)
-    user, item = walk.vectors(dim, seed, backend)
+    rows = partial(_history_rows, events, walk)
+    if "training" not in chosen:
+        return Embedding(_by_type(g, events, *walk.vectors(dim, seed, backend)), walk=rows, choice=choice)
+    told = {name: chosen[name] for name in ("training", "report", "checkpoints")}
+    learnt = HybridFit(choice, dim, seed, backend, read=read, **told).fit(g, events, chosen["share"])
+    return Embedding(_by_type(g, events, learnt.user, learnt.thing), walk=rows, choice=choice, learnt=learnt.share)
+
+
+def _by_type(g: HeteroGraph, events: Histories, user: Any, thing: Any) -> dict[str, NDArray[np.float32]]:
     vectors = {}
     for kind in g.node_types:
-        side, starts = (user, events.actors) if kind in events.actors else (item, events.things)
+        side, starts = (user, events.actors) if kind in events.actors else (thing, events.things)
         vectors[kind] = side[starts[kind] : starts[kind] + g.num_nodes[kind]].astype(np.float32)
-    return Embedding(vectors, walk=partial(_history_rows, events, walk), choice=choice)
+    return vectors
 
 
 def _history_rows(

@@ -168,12 +168,9 @@ class HistoryWalk:
         """
         if dim not in self._pairs:
             self._pairs[dim] = self._company_pairs(dim, seed, backend)
-        values, vectors = self._pairs[dim]
-        met = degree_power(self._things, powers.met + _COLUMN_POWER)
         start = self._histories.start(powers.recency)
-        begun = (start if actors is None else start[actors]) @ (met[:, None] * vectors)
-        user = begun * np.maximum(values, 0.0) ** powers.flattened
-        return _shared_scale(user, degree_power(self._things, powers.end)[:, None] * vectors)
+        user = (start if actors is None else start[actors]) @ self._begun(dim, powers)
+        return _shared_scale(user, degree_power(self._things, powers.end)[:, None] * self._pairs[dim][1])
 
     def _company_pairs(self, dim: int, seed: int, backend: Backend) -> tuple[Dense, Dense]:
         b, q = backend.sparse(self._there), degree_power(self._things, -_COLUMN_POWER)
@@ -213,17 +210,43 @@ class HistoryWalk:
             user[part] = self.largest(wanted[part]) @ vectors
         return _shared_scale(user, vectors)
 
-    def largest(self, actors: NDArray[np.int64]) -> Any:
-        """(b, things) CSR of log(1 + score · things) for the largest scores of each row, whose sum is one."""
+    def thing_vectors(self, dim: int, seed: int, backend: Backend) -> tuple[Dense, Dense]:
+        """(things, dim) and (things, dim): each as a part of somebody's history, and as what he may meet next.
+
+        For the company walk's vectors, an actor is the sum of what he met, weighed as ``Histories.start`` has it. For
+        those of rows that holds but nearly: the logarithm of a mixture of rows is not the mixture of their logarithms.
+        """
+        if self.choice.vectors is not None:
+            target = self.company_vectors(dim, seed, backend, self.choice.vectors, np.zeros(0, np.int64))[1]
+            return _shared_scale(self._begun(dim, self.choice.vectors), target)
+        target = self.row_vectors(dim, seed, backend, actors=np.zeros(0, np.int64))[1]
+        things = np.arange(len(self._things))
+        parts = (things[begin : begin + FACTORED] for begin in range(0, len(things), FACTORED))
+        source = np.concatenate([self.largest(part, self.rows_of_things) @ target for part in parts])
+        return _shared_scale(source, target)
+
+    def _begun(self, dim: int, powers: VectorPowers) -> Dense:
+        """(things, dim) what an event of weight one adds to its actor."""
+        values, vectors = self._pairs[dim]
+        met = degree_power(self._things, powers.met + _COLUMN_POWER)
+        return np.asarray(met[:, None] * vectors * np.maximum(values, 0.0) ** powers.flattened)
+
+    def largest(self, rows: NDArray[np.int64], rows_of: Any = None) -> Any:
+        """(b, things) CSR of log(1 + score · things) for the largest scores of each row, whose sum is one.
+
+        Args:
+            rows: actors, or what ``rows_of`` takes in their place.
+        """
+        scores_of = rows_of or self.rows
         width = len(self._things)
         kept = min(LARGEST, width)
         parts = []
-        for begin in range(0, len(actors), _AT_ONCE):
-            rows = self.rows(actors[begin : begin + _AT_ONCE])
-            place = np.sort(np.argpartition(-rows, kept - 1, axis=1)[:, :kept], axis=1)
-            data = np.log1p(np.take_along_axis(rows, place, axis=1) * width).ravel()
+        for begin in range(0, len(rows), _AT_ONCE):
+            scores = scores_of(rows[begin : begin + _AT_ONCE])
+            place = np.sort(np.argpartition(-scores, kept - 1, axis=1)[:, :kept], axis=1)
+            data = np.log1p(np.take_along_axis(scores, place, axis=1) * width).ravel()
             ends = np.arange(0, place.size + 1, kept)
-            parts.append(sp.csr_array((data, place.ravel().astype(np.int32), ends), shape=rows.shape))
+            parts.append(sp.csr_array((data, place.ravel().astype(np.int32), ends), shape=scores.shape))
         found = sp.csr_array(sp.vstack(parts, format="csr"))
         found.eliminate_zeros()
         return found

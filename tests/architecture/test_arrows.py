@@ -26,7 +26,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "logs": (LEAVES | {"contracts", "config"}, {"pyspark"}),
     "edges": (LEAVES | {"contracts", "config", "graph"}, {"numpy", "pyarrow", "pyspark"}),
     "graph": (LEAVES | {"contracts"}, {"numpy", "scipy", "torch", "torch_geometric", "pyspark"}),
-    "embed": (LEAVES | {"graph"}, {"numpy", "scipy", "threadpoolctl", "torch", "torch_geometric"}),
+    "embed": (LEAVES | {"graph"}, {"numpy", "scipy", "threadpoolctl", "torch", "torch_geometric", "safetensors"}),
     "evaluate": (LEAVES, {"numpy", "scipy", "sklearn"}),
     "store": (LEAVES | {"contracts", "config"}, {"numpy", "pyarrow", "pyspark", "py4j"}),
     "lookup": (LEAVES | {"contracts", "store"}, {"numpy"}),

@@ -190,7 +190,7 @@ def test_a_fifth_of_each_history_is_hidden_the_newest_where_there_are_times(time
     src, dst = np.repeat(np.arange(30), 11), (np.arange(30)[:, None] * 3 + np.arange(11)).ravel() % 40
     listed = EdgeList(src, dst, time=np.tile(np.arange(11), 30) if timed else None)
     events = histories(HeteroGraph.from_edges({"user": 30, "product": 40}, {BUYS: listed}))
-    actors, things = choice._hidden(events, np.random.default_rng(0))
+    actors, things = choice.hidden_events(events, np.random.default_rng(0))
     assert np.bincount(actors).tolist() == [2] * 30
     newest = {(u, (3 * u + k) % 40) for u in range(30) for k in (9, 10)}
     assert (set(zip(actors.tolist(), things.tolist(), strict=True)) == newest) == timed
@@ -206,10 +206,10 @@ def test_quality_ranks_each_hidden_thing_as_if_it_alone_were_hidden() -> None:
         return float(1 / np.log2(2 + above) + 1 / np.log2(2 + above * 1000 / others)) / 2
 
     # Both of user 0's are first without the other; user 1's is second of the three videos.
-    assert choice._quality(lambda rows: scores[rows], seen, actors, things) == pytest.approx((1 + gain(1, 3)) / 2)
+    assert choice.quality(lambda rows: scores[rows], seen, actors, things) == pytest.approx((1 + gain(1, 3)) / 2)
     # Equal scores all count as better.
     even = (gain(2, 3) + gain(2, 3)) / 2
-    assert choice._quality(lambda rows: np.zeros((len(rows), 8)), seen, actors, things) == pytest.approx(
+    assert choice.quality(lambda rows: np.zeros((len(rows), 8)), seen, actors, things) == pytest.approx(
         (even + gain(2, 3)) / 2
     )
 

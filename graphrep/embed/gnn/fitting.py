@@ -1,0 +1,170 @@
+"""``fit(model="hybrid")``: the walk's vectors, what is learnt beside them, and how much of that is published."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from graphrep.embed.backend import Backend
+from graphrep.embed.choice import LEAST_GAIN, Hidden, hidden_events, quality, without
+from graphrep.embed.gnn.checkpoint import Stamp, packed, unpacked
+from graphrep.embed.gnn.folds import crossed, walk_of
+from graphrep.embed.gnn.hybrid import Vectors
+from graphrep.embed.gnn.settings import Training
+from graphrep.embed.gnn.timelines import Timelines
+from graphrep.embed.gnn.training import Step, Tensors, Trainer
+from graphrep.embed.histories import Histories, histories
+from graphrep.embed.history_walk import Choice, HistoryWalk
+from graphrep.graph.hetero import HeteroGraph
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+
+
+class Checkpoints(Protocol):
+    """Where training states are kept; the bytes are :mod:`graphrep.embed.gnn.checkpoint`'s."""
+
+    def load(self, name: str) -> bytes | None:
+        """What was saved last under a name; None: nothing."""
+
+    def save(self, name: str, content: bytes) -> None:
+        """Replace it in one step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """Vectors of users and things, and how they came to be.
+
+    Attributes:
+        user: (actors, d), of those that act.
+        thing: (things, d), of those that are met.
+        share: of what was learnt, between the walk, 0, and all of it, 1.
+        tried: quality of hidden events by share; empty where the share was given, or too little could be hidden.
+    """
+
+    user: Vectors
+    thing: Vectors
+    share: float
+    tried: dict[float, float]
+
+
+@dataclass(frozen=True)
+class HybridFit:
+    """Trains beside a walk that was chosen.
+
+    Args:
+        choice: of the walk.
+        dim, seed: as in ``fit``.
+        backend: where.
+        training: how.
+        read: options of ``histories``.
+        report: called after each step.
+        checkpoints: where the state is kept after each epoch, and taken up from.
+    """
+
+    choice: Choice
+    dim: int
+    seed: int
+    backend: Backend
+    training: Training
+    read: dict[str, Any]
+    report: Callable[[Step], None] | None = None
+    checkpoints: Checkpoints | None = None
+
+    def fit(self, g: HeteroGraph, events: Histories, share: float | None = None) -> Learnt:
+        """Choose the share of what is learnt on hidden events, then learn from all of them.
+
+        Between the walk and what was learnt lie the parameters in between (Wortsman et al.: Robust fine-tuning of
+        zero-shot models, CVPR 2022, section 3). The newest events of some users are hidden from the walk and from
+        training, and the share whose vectors rank them best is taken. Where none is better than the walk's own vectors
+        by more than a thousandth, those are published.
+
+        Args:
+            events: of the graph.
+            share: taken as it is, with nothing hidden; None: chosen.
+        """
+        tried: dict[float, float] = {}
+        if share is None:
+            hidden = hidden_events(events, np.random.default_rng(self.seed))
+            tried = self._tried(g, events, hidden) if hidden else {}
+            best = max(tried, key=lambda one: (tried[one], -one), default=0.0)
+            share = best if tried and tried[best] > tried[0.0] * (1 + LEAST_GAIN) else 0.0
+        if share == 0.0:
+            return Learnt(*self._of_the_walk(events), share, tried)
+        return Learnt(*self._learnt(g, events, "published")(share), share, tried)
+
+    def _tried(self, g: HeteroGraph, events: Histories, hidden: Hidden) -> dict[float, float]:
+        less = without(g, events, *hidden)
+        seen = histories(less, **self.read)
+        learnt = self._learnt(less, seen, "choice")
+        tried = {}
+        for share in (0.0, *SHARES):
+            user, thing = learnt(share) if share else self._of_the_walk(seen)
+            tried[share] = quality(partial(_scores, user, thing), seen, *hidden)
+        return tried
+
+    def _of_the_walk(self, events: Histories) -> tuple[Vectors, Vectors]:
+        user, thing = HistoryWalk(events, self.choice).vectors(self.dim, self.seed, self.backend)
+        return np.asarray(user, np.float32), np.asarray(thing, np.float32)
+
+    def _learnt(self, g: HeteroGraph, events: Histories, name: str) -> Callable[[float], tuple[Vectors, Vectors]]:
+        """Train on a graph; the result gives the vectors of each share."""
+        whole = walk_of(events, self.choice, self.dim, self.seed, self.backend)
+        walks, fold = crossed(g, events, whole, self.choice, self.seed, self.backend, self.training.folds, **self.read)
+        lines = Timelines.of(g, events, self.read["relation_weights"], str(whole.target.device), self.seed)
+        bounds = [*events.things.values(), len(whole.target)]
+        recency = self.choice.vectors.recency if self.choice.vectors else self.choice.sequence_recency
+        types = list(pairwise(bounds))
+        trainer = Trainer(lines, walks, fold, types, self.training, self.seed, recency)
+        begun = {key: x.clone() for key, x in trainer.model.state_dict().items()}
+        self._train(trainer, Stamp(self._config(name), _digest(g), 0))
+        done = {key: x.clone() for key, x in trainer.model.state_dict().items()}
+
+        def vectors(share: float) -> tuple[Vectors, Vectors]:
+            trainer.model.load_state_dict({key: torch.lerp(begun[key], done[key], share) for key in done})
+            found: tuple[Vectors, Vectors] = trainer.model.vectors(lines, whole, self.training.history)
+            return found
+
+        return vectors
+
+    def _train(self, trainer: Trainer, stamp: Stamp) -> None:
+        kept = self.checkpoints
+        name = f"hybrid-{stamp.config['of']}"
+        content = None if kept is None else kept.load(name)
+        if content is not None:
+            trainer.restore(*_state(content, name, stamp))
+
+        def keep(trainer: Trainer) -> None:
+            if kept is not None:
+                kept.save(name, packed(trainer.state(), Stamp(stamp.config, stamp.data, trainer.done)))
+
+        trainer.run(self.report, keep)
+
+    def _config(self, name: str) -> dict[str, Any]:
+        return {"of": name, "dim": self.dim, "seed": self.seed, **asdict(self.training), "choice": asdict(self.choice)}
+
+
+def _scores(user: Vectors, thing: Vectors, rows: NDArray[np.int64]) -> Vectors:
+    return np.asarray(user[rows] @ thing.T)
+
+
+def _state(content: bytes, where: str, stamp: Stamp) -> tuple[Tensors, int]:
+    tensors, found = unpacked(content, where, config=stamp.config, data=stamp.data)
+    return tensors, found.step
+
+
+def _digest(g: HeteroGraph) -> str:
+    """Of all nodes and edges of a graph."""
+    digest = hashlib.blake2b(repr(dict(g.num_nodes)).encode(), digest_size=16)
+    for edge_type, edges in g.edges.items():
+        digest.update(repr(edge_type).encode())
+        for column in (edges.src, edges.dst, edges.weight, edges.time):
+            digest.update(b"" if column is None else np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,73 @@
+"""How the hybrid is trained: every knob once, with its default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from graphrep.errors import InputError
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the hybrid is trained.
+
+    Attributes:
+        epochs: passes over the anchors.
+        batch: anchors of a step.
+        history: last events that a user is encoded from.
+        horizon: events from the anchor on that are to be predicted: a daily vector is read for days.
+        decay: (0, 1]; each later one counts so much less.
+        anchors: of each user in an epoch, at most; drawn anew in every one.
+        negatives: things of each type drawn for a step, alike; all of them where there are no more.
+        event_dropout: [0, 1) share of the events left out of a history at random.
+        surface_dropout: [0, 1) share of the histories that lose all events of one type.
+        dropout: [0, 1) of the attention's inputs.
+        table_rate: step of what is learnt of a thing, in shares of the walk's root mean square entry.
+        rate: step of the tower.
+        tether: share by which what was learnt of things goes back to the walk in each step.
+        balance: [0, 1] of the types met: 0: by their targets, 1: each alike.
+        folds: of users; each is trained from a walk in which it is not.
+
+    Raises:
+        InputError: a number out of its range.
+    """
+
+    epochs: int = 6
+    batch: int = 512
+    history: int = 64
+    horizon: int = 8
+    decay: float = 0.7
+    anchors: int = 8
+    negatives: int = 8192
+    event_dropout: float = 0.3
+    surface_dropout: float = 0.1
+    dropout: float = 0.5
+    table_rate: float = 0.05
+    rate: float = 1e-3
+    tether: float = 3e-3
+    balance: float = 0.5
+    folds: int = 4
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, whole = getattr(self, field.name), isinstance(field.default, int)
+            if whole:
+                least = 2 if field.name == "folds" else 1
+                fine = isinstance(value, int) and not isinstance(value, bool) and value >= least
+                expected = f"a whole number of at least {least}"
+            else:
+                expected, within = _RANGES.get(field.name, _SHARE)
+                fine = isinstance(value, int | float) and not isinstance(value, bool) and within(value)
+            if not fine:
+                raise InputError(expected, found=repr(value), where=f"training.{field.name}")
+
+
+_SHARE: tuple[str, Callable[[float], bool]] = ("a number from 0 to below 1", lambda x: 0 <= x < 1)
+_RATE: tuple[str, Callable[[float], bool]] = ("a number above 0, below 1", lambda x: 0 < x < 1)
+_RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "decay": ("a number above 0, up to 1", lambda x: 0 < x <= 1),
+    "balance": ("a number from 0 to 1", lambda x: 0 <= x <= 1),
+    "table_rate": _RATE,
+    "rate": _RATE,
+}
