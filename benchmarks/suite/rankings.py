@@ -13,6 +13,9 @@ data and no publication.
   inside a day the file is sorted by item: users whose last item came on a day of its own stand in rows of their own.
 * kuairand_pure_slice: recall@50 / NDCG@50 of the long views after the cut, from those before it.
 
+*hybrid* rows, with ``--hybrid``: ``fit(model="hybrid")`` with its default settings and the walk's choice; the note
+says which share of what was learnt was published, 0 where the walk ranked hidden events as well.
+
 The automatic choice of the walk, a search, is made once for each graph, at the largest dimension; the others get that
 choice, so that their seconds of the fit are without the search. *exact* are rows of the walk itself, of the first fit,
 whose seconds they share. Share of exact: mean over the columns of a figure divided by the exact row's. MB: peak of the
@@ -187,8 +190,13 @@ def graph_of(users: int, items: int, relations: Mapping[str, EdgeList]) -> Heter
     return HeteroGraph.from_edges({"user": users, "item": items}, edges)
 
 
-def rows_of(problem: Problem, dims: Sequence[int], seed: int, device: str | None) -> Iterator[Row]:
-    """Simple baselines; then of each graph the exact rows and the vectors, the largest dimension first."""
+def rows_of(
+    problem: Problem, dims: Sequence[int], seed: int, device: str | None, hybrid: bool = False
+) -> Iterator[Row]:
+    """Simple baselines; then of each graph the exact rows and the vectors, the largest dimension first.
+
+    hybrid: with rows of what is learnt beside the walk.
+    """
     popular = problem.popular.astype(np.float32)
     reset_peak()
     yield problem.row("most popular", lambda users: np.tile(popular, (len(users), 1)))
@@ -196,13 +204,19 @@ def rows_of(problem: Problem, dims: Sequence[int], seed: int, device: str | None
     for method, powers in NEIGHBOURS.items():
         yield problem.row(method, HistoryWalk(events, Choice(company=powers)).rows)
     for label, graph in problem.graphs.items():
-        yield from fitted_rows(problem, label, graph, dims, seed, device)
+        yield from fitted_rows(problem, label, graph, dims, seed, device, hybrid)
 
 
 def fitted_rows(
-    problem: Problem, label: str, graph: HeteroGraph, dims: Sequence[int], seed: int, device: str | None
+    problem: Problem,
+    label: str,
+    graph: HeteroGraph,
+    dims: Sequence[int],
+    seed: int,
+    device: str | None,
+    hybrid: bool = False,
 ) -> Iterator[Row]:
-    """The search at the largest dimension, its choice for the others."""
+    """The search at the largest dimension, its choice for the others and for the hybrid."""
     known: dict[str, Any] = {}
     exact: Row | None = None
     for dim in sorted(set(dims), reverse=True):
@@ -218,6 +232,27 @@ def fitted_rows(
             yield exact
         method = labelled(f"vectors, d = {dim}", label)
         yield problem.row(method, lambda users, emb=emb: emb.score("user", users, "item"), exact, seconds)
+        if hybrid:
+            yield hybrid_row(problem, label, graph, dim, seed, device, emb.choice, exact)
+
+
+def hybrid_row(
+    problem: Problem,
+    label: str,
+    graph: HeteroGraph,
+    dim: int,
+    seed: int,
+    device: str | None,
+    choice: Choice | None,
+    exact: Row,
+) -> Row:
+    """Vectors of the hybrid; the note says which share of what was learnt they hold."""
+    reset_peak()
+    start = time.perf_counter()
+    emb = fit(graph, model="hybrid", dim=dim, seed=seed, device=device, choice=choice)
+    seconds = time.perf_counter() - start
+    score = lambda users: emb.score("user", users, "item")  # noqa: E731
+    return problem.row(labelled(f"hybrid, d = {dim}", label), score, exact, seconds, learnt=emb.learnt)
 
 
 def labelled(method: str, label: str) -> str:

@@ -89,6 +89,47 @@ def test_the_same_seed_learns_the_same_and_another_something_else() -> None:
         one.run()
     assert all(torch.equal(x, again.state()[name]) for name, x in first.state().items())
     assert not torch.equal(first.model.target, other.model.target)
+    assert first._batches[0].tolist() != other._batches[0].tolist()
+
+
+def test_every_step_has_draws_of_its_own() -> None:
+    one, drawn = trainer(rings(), replace(SMALL, negatives=10)), []
+    negatives = one._negatives
+
+    def recorded(first: int, end: int) -> Any:
+        drawn.append((one.done, first, tuple(negatives(first, end)[0].tolist())))
+        return negatives(first, end)
+
+    one._negatives = recorded  # type: ignore[method-assign]  # to look at what is drawn inside a step
+    one.run()
+    of_things = {step: things for step, first, things in drawn if first == 0 and step > 0}
+    assert len(set(of_things.values())) == one.steps - 1
+
+
+def test_the_loss_is_that_of_each_label_against_all_others_of_its_type() -> None:
+    one = trainer(rings(), replace(SMALL, balance=1.0))
+    one.run()
+    one.model.eval()
+    anchors = one._batches[0]
+    walk = one.walks[int(one._fold[anchors[0]])]
+    with torch.no_grad():
+        recent = one.lines.recent(one.lines.actor[anchors], anchors, one.lines.time[anchors], 8)
+        user = one.model.users(recent, walk) * one.model.scale.exp()
+        scores = (user @ (walk.target + one.model.target).T).double()
+        thing, share = one.lines.following(anchors, 3, 0.7)
+        each: list[list[float]] = [[], []]
+        for row in range(len(anchors)):
+            for kind, (first, end) in enumerate([(0, 30), (30, 39)]):
+                own = [
+                    (int(t), float(w)) for t, w in zip(thing[row], share[row], strict=True) if first <= t < end and w
+                ]
+                rivals = [t for t in range(first, end) if t not in {t for t, _ in own}]
+                total = sum(w for _, w in own)
+                if own:
+                    gap = [w * (torch.logsumexp(scores[row, [t, *rivals]], 0) - scores[row, t]) for t, w in own]
+                    each[kind].append(float(sum(gap)) / total)
+        found = float(one.loss(anchors))
+    assert found == pytest.approx(np.mean([np.mean(part) for part in each]), rel=2e-2)  # products may be in bfloat16
 
 
 def test_draws_are_left_as_they_were() -> None:
