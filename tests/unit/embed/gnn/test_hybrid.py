@@ -82,6 +82,12 @@ def test_the_best_of_the_shares_is_taken_the_smaller_of_equals(monkeypatch: pyte
     assert learnt(paired()).learnt == 0.5
 
 
+def test_a_gain_of_less_than_a_thousandth_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = iter([0.5, 0.5004, 0.5, 0.5, 0.5])
+    monkeypatch.setattr(fitting, "quality", lambda rows, *hidden: next(figures))
+    assert learnt(paired()).learnt == 0
+
+
 def test_hidden_events_are_neither_in_the_walk_nor_in_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     g, seen = paired(), []
     original = fitting.HybridFit._learnt
