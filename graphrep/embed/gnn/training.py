@@ -155,12 +155,9 @@ class Trainer:
             inside = (thing >= first) & (thing < end)
             negative, log_q = self._negatives(first, end)
             scores = _product(user, self.model.things(negative, walk))
-            met = _among(thing, inside, negative)
-            own = share * inside
-            losses[first] = (
-                sampled_softmax(positive, scores, weight=own, log_q=log_q, accidental=met),
-                int(inside.sum()),
-            )
+            own, met = share * inside, _among(thing, inside, negative)
+            loss = sampled_softmax(positive, scores, weight=own, log_q=log_q, accidental=met)
+            losses[first] = loss, int((own > 0).sum())
         return balanced(losses, training.balance)
 
     def _negatives(self, first: int, end: int) -> tuple[torch.Tensor, torch.Tensor]:

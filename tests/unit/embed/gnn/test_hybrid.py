@@ -73,6 +73,7 @@ def test_a_share_that_is_given_is_taken_without_hiding_anything(share: float, mo
     g = paired()
     emb = learnt(g, share=share)
     assert emb.learnt == share
+    assert np.array_equal(emb["user"], learnt(g, share=1.0)["user"]) == (share == 1)
     assert np.array_equal(emb["user"], fit(g, dim=8, choice=CHOICE)["user"]) == (share == 0)
 
 
