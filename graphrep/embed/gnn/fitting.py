@@ -31,10 +31,10 @@ SHARES = (0.25, 0.5, 0.75, 1.0)
 class Checkpoints(Protocol):
     """Where training states are kept; the bytes are :mod:`graphrep.embed.gnn.checkpoint`'s."""
 
-    def load(self, name: str) -> bytes | None:
+    def latest(self, name: str) -> bytes | None:
         """What was saved last under a name; None: nothing."""
 
-    def save(self, name: str, content: bytes) -> None:
+    def replace(self, name: str, content: bytes) -> None:
         """Replace it in one step."""
 
 
@@ -137,13 +137,13 @@ class HybridFit:
     def _train(self, trainer: Trainer, stamp: Stamp) -> None:
         kept = self.checkpoints
         name = f"hybrid-{stamp.config['of']}"
-        content = None if kept is None else kept.load(name)
+        content = None if kept is None else kept.latest(name)
         if content is not None:
             trainer.restore(*_state(content, name, stamp))
 
         def keep(trainer: Trainer) -> None:
             if kept is not None:
-                kept.save(name, packed(trainer.state(), Stamp(stamp.config, stamp.data, trainer.done)))
+                kept.replace(name, packed(trainer.state(), Stamp(stamp.config, stamp.data, trainer.done)))
 
         trainer.run(self.report, keep)
 

@@ -38,10 +38,10 @@ class Kept(dict[str, bytes]):
         super().__init__(*args)
         self.ever: list[tuple[str, bytes]] = []
 
-    def load(self, name: str) -> bytes | None:
+    def latest(self, name: str) -> bytes | None:
         return self.get(name)
 
-    def save(self, name: str, content: bytes) -> None:
+    def replace(self, name: str, content: bytes) -> None:
         self[name] = content
         self.ever.append((name, content))
 
