@@ -101,8 +101,7 @@ def feature_dropout(
     return masked
 
 
-# torch and torch_geometric are looked at without their types.
-class NeighbourEncoder(torch.nn.Module):  # type: ignore[misc]
+class NeighbourEncoder(torch.nn.Module):  # type: ignore[misc]  # torch is looked at without its types
     """Vectors from a node's inputs and its neighbours', to be added to its walk vectors.
 
     A Linear of the inputs of each type, then in each layer ``h ← GELU(LayerNorm(h + S h + Σ_r σ(γ_r) W_r m_r))``: ``S``
@@ -194,7 +193,7 @@ class NeighbourEncoder(torch.nn.Module):  # type: ignore[misc]
             _check(f"edge_weight_dict[{edge_type!r}]", shares[edge_type], (index.shape[1],))
 
 
-class _Layer(torch.nn.Module):  # type: ignore[misc]
+class _Layer(torch.nn.Module):  # type: ignore[misc]  # torch is looked at without its types
     """One step along the edges of all relations."""
 
     def __init__(self, kinds: Sequence[str], edge_types: Sequence[EdgeType], width: int, dropout: float) -> None:
@@ -222,7 +221,7 @@ class _Layer(torch.nn.Module):  # type: ignore[misc]
         return out
 
 
-class _Relation(MessagePassing):  # type: ignore[misc]
+class _Relation(MessagePassing):  # type: ignore[misc]  # torch_geometric likewise
     """A gate times a Linear of the neighbours' mean."""
 
     def __init__(self, width: int) -> None:

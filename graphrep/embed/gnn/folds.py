@@ -2,7 +2,8 @@
 
 Whoever's events are in a walk finds them in its scores: a model trained on top of it learns to trust what it will not
 meet again. Cross-fitting, as in Chernozhukov et al. (The Econometrics Journal 21, 2018), keeps the two apart: users
-fall into folds, and those of a fold are trained from the walk of all the others.
+fall into folds, and those of a fold are trained from the walk of all the others. Transitions that were given as edges
+of the graph are an exception: whose they are is not known, so they stay in every walk.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ class Walk(NamedTuple):
 class Hybrid(nn.Module):  # type: ignore[misc]  # torch is looked at without its types
     """Users by a tower over the things they met, things by a walk's vectors and what was learnt beside them.
 
-    Untrained, a user ranks things as the walk does from his last events. There is no table of users: one who came today
+    Untrained, a user ranks things as the walk's vectors do from his last events, or nearly, where these are vectors of
+    rows. There is no table of users: one who came today
     is encoded from his first events. What is learnt of things is added to the walk's vectors, which are data: training
     may take those of another graph than is published.
 
