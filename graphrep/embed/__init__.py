@@ -5,13 +5,14 @@ from graphrep.embed.attributes import attribute_edges, enhance
 from graphrep.embed.autocovariance import autocovariance, multiscale
 from graphrep.embed.factorise import Factors
 from graphrep.embed.fit import Embedding, fit
-from graphrep.embed.gnn.settings import Training
+from graphrep.embed.gnn.settings import BagTraining, Training
 from graphrep.embed.history_walk import Choice
 from graphrep.embed.pmi import pmi
 from graphrep.embed.scores import walk_scores
 
 __all__ = [
     "Alignment",
+    "BagTraining",
     "Choice",
     "Embedding",
     "Factors",

@@ -17,7 +17,7 @@ from graphrep.embed.backend import Backend
 from graphrep.embed.checks import check_dim, check_seed
 from graphrep.embed.choice import choose
 from graphrep.embed.gnn.fitting import HybridFit
-from graphrep.embed.gnn.settings import Training
+from graphrep.embed.gnn.settings import BagTraining, Training
 from graphrep.embed.histories import Histories, actor_types, histories
 from graphrep.embed.history_walk import Choice, HistoryWalk
 from graphrep.embed.joint import JointAdjacency, joint_adjacency
@@ -147,9 +147,10 @@ def fit(
             name. Of *joint*: ``markov_time=3`` steps, ``lazy=False``, ``balance=0`` of relations
             (``joint_adjacency``). Of *history*: ``choice``, a ``Choice`` instead of the search; ``transitions``,
             options of ``graphrep.graph.transitions``. Of the hybrid, those of *history* and: ``training``, a
-            ``graphrep.embed.Training``; ``share`` of what is learnt, in place of the choice on hidden events;
-            ``report``, called with every ``Step``; ``checkpoints``, where states of the training are kept and taken up
-            from (``graphrep.embed.gnn.fitting.Checkpoints``).
+            ``graphrep.embed.Training`` (users by what they met last) or ``BagTraining`` (by all they met), None: the
+            first, or the second where no event has a time; ``share`` of what is learnt, in place of the choice on
+            hidden events; ``report``, called with every ``Step``; ``checkpoints``, where states of the training are
+            kept and taken up from (``graphrep.embed.gnn.fitting.Checkpoints``).
 
     Returns:
         Embedding. Of *joint*: one factor for all vectors makes the mean squared norm of the nodes with edges 1; of
@@ -185,7 +186,7 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "relation_weights": None,
     },
 }
-_OF_HYBRID: Mapping[str, Any] = {"training": Training(), "share": None, "report": None, "checkpoints": None}
+_OF_HYBRID: Mapping[str, Any] = {"training": None, "share": None, "report": None, "checkpoints": None}
 
 
 def _checked_options(g: HeteroGraph, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def _checked_options(g: HeteroGraph, model: str, options: Mapping[str, Any]) -> 
         if name not in known:
             whose = "hybrid" if model == "hybrid" else f"{walk} walk"
             raise InputError(f"an option of the {whose} ({', '.join(known)})", found=repr(name), where="fit")
-    _check_of_hybrid(options.get("share"), options.get("training", Training()))
+    _check_of_hybrid(options.get("share"), options.get("training"))
     return {**known, **options, "walk": walk}
 
 
@@ -207,8 +208,8 @@ def _check_of_hybrid(share: Any, training: Any) -> None:
     number = isinstance(share, int | float) and not isinstance(share, bool)
     if share is not None and not (number and 0 <= share <= 1):
         raise InputError("a share from 0 to 1, or None", found=repr(share), where="share")
-    if not isinstance(training, Training):
-        raise InputError("a graphrep.embed.Training", found=type(training).__name__, where="training")
+    if training is not None and not isinstance(training, Training | BagTraining):
+        raise InputError("a graphrep.embed.Training or BagTraining", found=type(training).__name__, where="training")
 
 
 def _joint(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Mapping[str, Any]) -> Embedding:

@@ -50,6 +50,17 @@ def test_one_graph_has_no_order_and_the_other_the_places_in_the_line(tmp_path: P
     assert problem.judge(lambda users: given.test[users].toarray())[""] == (1.0, 1.0)
 
 
+def test_random_pairs_are_asked_from_the_train_file_alone(tmp_path: Path) -> None:
+    written(tmp_path)
+    (problem,) = rankings.gowalla_random(tmp_path)
+    given = topn.gowalla(tmp_path)
+    (seen,) = problem.graphs[""].edges.values()
+    assert set(zip(seen.src.tolist(), seen.dst.tolist(), strict=True)) == set(zip(*given.train.nonzero(), strict=True))
+    assert seen.time is None
+    assert problem.judge(lambda users: given.valid[users].toarray())[""] == (1.0, 1.0)
+    assert problem.judge(lambda users: given.test[users].toarray())[""][0] < 1
+
+
 def test_the_search_is_made_once_at_the_largest_dimension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path)
     (problem,) = rankings.gowalla(tmp_path)

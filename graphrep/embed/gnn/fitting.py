@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from graphrep.embed.backend import Backend
 from graphrep.embed.choice import LEAST_GAIN, Hidden, hidden_events, quality, without
+from graphrep.embed.gnn.bag_training import BagTrainer
+from graphrep.embed.gnn.bags import Events
 from graphrep.embed.gnn.checkpoint import Stamp, packed, unpacked
 from graphrep.embed.gnn.folds import crossed, walk_of
-from graphrep.embed.gnn.hybrid import Vectors
-from graphrep.embed.gnn.settings import Training
+from graphrep.embed.gnn.hybrid import Vectors, Walk
+from graphrep.embed.gnn.settings import BagTraining, Training
 from graphrep.embed.gnn.timelines import Timelines
 from graphrep.embed.gnn.training import Step, Tensors, Trainer
 from graphrep.embed.histories import Histories, histories
@@ -63,7 +65,7 @@ class HybridFit:
         choice: of the walk.
         dim, seed: as in ``fit``.
         backend: where.
-        training: how.
+        training: how; None: by what came next, or as bags where no event has a time.
         read: options of ``histories``.
         report: called after each step.
         checkpoints: where the state is kept after each epoch, and taken up from.
@@ -73,7 +75,7 @@ class HybridFit:
     dim: int
     seed: int
     backend: Backend
-    training: Training
+    training: Training | BagTraining | None
     read: dict[str, Any]
     report: Callable[[Step], None] | None = None
     checkpoints: Checkpoints | None = None
@@ -117,22 +119,31 @@ class HybridFit:
     def _learnt(self, g: HeteroGraph, events: Histories, name: str) -> Callable[[float], tuple[Vectors, Vectors]]:
         """Train on a graph; the result gives the vectors of each share."""
         whole = walk_of(events, self.choice, self.dim, self.seed, self.backend)
-        walks, fold = crossed(g, events, whole, self.choice, self.seed, self.backend, self.training.folds, **self.read)
-        lines = Timelines.of(g, events, self.read["relation_weights"], str(whole.target.device), self.seed)
-        bounds = [*events.things.values(), len(whole.target)]
-        recency = self.choice.vectors.recency if self.choice.vectors else self.choice.sequence_recency
-        types = list(pairwise(bounds))
-        trainer = Trainer(lines, walks, fold, types, self.training, self.seed, recency)
+        how = self._how(events)
+        trainer = self._trainer(g, events, whole, how)
         begun = {key: x.clone() for key, x in trainer.model.state_dict().items()}
-        self._train(trainer, Stamp(self._config(name), _digest(g), 0))
+        self._train(trainer, Stamp(self._config(name, how), _digest(g), 0))
         done = {key: x.clone() for key, x in trainer.model.state_dict().items()}
 
         def vectors(share: float) -> tuple[Vectors, Vectors]:
             trainer.model.load_state_dict({key: torch.lerp(begun[key], done[key], share) for key in done})
-            found: tuple[Vectors, Vectors] = trainer.model.vectors(lines, whole, self.training.history)
-            return found
+            return trainer.vectors(whole)
 
         return vectors
+
+    def _trainer(self, g: HeteroGraph, events: Histories, whole: Walk, how: Training | BagTraining) -> Trainer:
+        powers, device = self.choice.vectors, str(whole.target.device)
+        types = list(pairwise([*events.things.values(), len(whole.target)]))
+        if isinstance(how, BagTraining):
+            recency = powers.recency if powers else self.choice.recency
+            return BagTrainer(Events.of(events, recency, device), whole, types, how, self.seed)
+        walks, fold = crossed(g, events, whole, self.choice, self.seed, self.backend, how.folds, **self.read)
+        lines = Timelines.of(g, events, self.read["relation_weights"], device, self.seed)
+        recency = powers.recency if powers else self.choice.sequence_recency
+        return Trainer(lines, walks, fold, types, how, self.seed, recency)
+
+    def _how(self, events: Histories) -> Training | BagTraining:
+        return self.training or (Training() if (events.age > 0).any() else BagTraining())
 
     def _train(self, trainer: Trainer, stamp: Stamp) -> None:
         kept = self.checkpoints
@@ -147,8 +158,9 @@ class HybridFit:
 
         trainer.run(self.report, keep)
 
-    def _config(self, name: str) -> dict[str, Any]:
-        return {"of": name, "dim": self.dim, "seed": self.seed, **asdict(self.training), "choice": asdict(self.choice)}
+    def _config(self, name: str, how: Training | BagTraining) -> dict[str, Any]:
+        of = {"of": name, "dim": self.dim, "seed": self.seed, "training": type(how).__name__}
+        return {**of, **asdict(how), "choice": asdict(self.choice)}
 
 
 def _scores(user: Vectors, thing: Vectors, rows: NDArray[np.int64]) -> Vectors:

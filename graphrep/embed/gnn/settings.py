@@ -50,17 +50,56 @@ class Training:
     folds: int = 4
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, whole = getattr(self, field.name), isinstance(field.default, int)
-            if whole:
-                least = 2 if field.name == "folds" else 1
-                fine = isinstance(value, int) and not isinstance(value, bool) and value >= least
-                expected = f"a whole number of at least {least}"
-            else:
-                expected, within = _RANGES.get(field.name, _SHARE)
-                fine = isinstance(value, int | float) and not isinstance(value, bool) and within(value)
-            if not fine:
-                raise InputError(expected, found=repr(value), where=f"training.{field.name}")
+        _check(self)
+
+
+@dataclass(frozen=True)
+class BagTraining:
+    """How bags are trained: users as sums of all they met, where the order of events says little.
+
+    Attributes:
+        epochs: passes over the users.
+        batch: users of a step.
+        history: events of a user that a step sums up, on average, at most.
+        targets: events of a user that a step predicts, each from the others; drawn where there are more.
+        negatives: things of each type drawn for a step, alike; all of them where there are no more.
+        event_dropout: [0, 1) share of the events left out of a history at random.
+        temperature: above 0; cosines are divided by it.
+        table_rate: step of what is learnt of a thing, in shares of the walk's root mean square entry.
+        tether: share by which what was learnt of things goes back to the walk in each step.
+        balance: [0, 1] of the types met: 0: by their targets, 1: each alike.
+
+    Raises:
+        InputError: a number out of its range.
+    """
+
+    epochs: int = 16
+    batch: int = 1024
+    history: int = 256
+    targets: int = 32
+    negatives: int = 4096
+    event_dropout: float = 0.5
+    temperature: float = 0.07
+    table_rate: float = 0.1
+    tether: float = 0.0
+    balance: float = 0.5
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+def _check(training: Training | BagTraining) -> None:
+    for field in fields(training):
+        value, whole = getattr(training, field.name), isinstance(field.default, int)
+        if whole:
+            least = 2 if field.name == "folds" else 1
+            fine = isinstance(value, int) and not isinstance(value, bool) and value >= least
+            expected = f"a whole number of at least {least}"
+        else:
+            expected, within = _RANGES.get(field.name, _SHARE)
+            fine = isinstance(value, int | float) and not isinstance(value, bool) and within(value)
+        if not fine:
+            raise InputError(expected, found=repr(value), where=f"training.{field.name}")
 
 
 _SHARE: tuple[str, Callable[[float], bool]] = ("a number from 0 to below 1", lambda x: 0 <= x < 1)
@@ -68,6 +107,7 @@ _RATE: tuple[str, Callable[[float], bool]] = ("a number above 0, below 1", lambd
 _RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "decay": ("a number above 0, up to 1", lambda x: 0 < x <= 1),
     "balance": ("a number from 0 to 1", lambda x: 0 <= x <= 1),
+    "temperature": ("a number above 0, up to 1", lambda x: 0 < x <= 1),
     "table_rate": _RATE,
     "rate": _RATE,
 }

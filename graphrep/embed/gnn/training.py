@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from graphrep.embed.gnn.batches import Batches, drawn
 from graphrep.embed.gnn.checkpoint import optimiser_tensors, restore_optimiser
-from graphrep.embed.gnn.hybrid import Hybrid, Walk
+from graphrep.embed.gnn.hybrid import Hybrid, Vectors, Walk
 from graphrep.embed.gnn.losses import balanced, sampled_softmax
 from graphrep.embed.gnn.settings import Training
 from graphrep.embed.gnn.timelines import Recent, Timelines
@@ -64,23 +65,27 @@ class Trainer:
             self.model = Hybrid(things, dim, recency, dropout=training.dropout).to(device)
         self._types = [span for span in types if span[0] < span[1]]
         self._fold = torch.as_tensor(fold, device=device)[lines.actor]
-        self._batches = Batches(lines, fold, training, seed)
-        self.optimiser = self._made()
-        self.done = 0
-        self.steps = training.epochs * self._batches.in_an_epoch
+        self._ready(Batches(lines, fold, training, seed))
+
+    def _ready(self, batches: Any) -> None:
+        """Before the first step; the batches are had by the number of the step, and have a length."""
+        self._batches, self.optimiser, self.done = batches, self._made(), 0
+        self.steps = self.training.epochs * batches.in_an_epoch
+
+    def vectors(self, walk: Walk) -> tuple[Vectors, Vectors]:
+        """(actors, d) and (things, d), beside the walk of all."""
+        found: tuple[Vectors, Vectors] = self.model.vectors(self.lines, walk, self.training.history)
+        return found
 
     def _made(self) -> torch.optim.Optimizer:
         training, d = self.training, self.model.target.shape[1]
         tables = [self.model.source, self.model.target]
         others = [p for p in self.model.parameters() if all(p is not table for table in tables)]
         rate = training.table_rate / math.sqrt(d)
-        return torch.optim.AdamW(
-            [
-                {"params": tables, "lr": rate, "most": rate, "weight_decay": training.tether / rate},
-                {"params": others, "lr": training.rate, "most": training.rate, "weight_decay": 0.01},
-            ],
-            fused=True,
-        )
+        groups = [{"params": tables, "lr": rate, "most": rate, "weight_decay": training.tether / rate}]
+        if others:
+            groups.append({"params": others, "lr": training.rate, "most": training.rate, "weight_decay": 0.01})
+        return torch.optim.AdamW(groups, fused=True)
 
     def state(self) -> Tensors:
         """All that a later trainer of the same arguments needs to go on."""
@@ -150,12 +155,14 @@ class Trainer:
         user = self.model.users(self._masked(recent), walk) * self.model.scale.exp()
         thing, share = lines.following(anchors, training.horizon, training.decay)
         positive = torch.einsum("bd,bhd->bh", user, self.model.things(thing, walk))
+        row = torch.arange(len(thing), device=thing.device)[:, None].expand_as(thing)
         losses = {}
         for first, end in self._types:
             inside = (thing >= first) & (thing < end)
             negative, log_q = self._negatives(first, end)
-            scores = _product(user, self.model.things(negative, walk))
-            own, met = share * inside, _among(thing, inside, negative)
+            scores = product(user, self.model.things(negative, walk))
+            own = share * inside
+            met = known_among(row[inside], thing[inside], negative, len(thing))
             loss = sampled_softmax(positive, scores, weight=own, log_q=log_q, accidental=met)
             losses[first] = loss, int((own > 0).sum())
         return balanced(losses, training.balance)
@@ -187,22 +194,30 @@ def _prefixed(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
     return {prefix + name: x for name, x in tensors.items()}
 
 
-def _product(user: torch.Tensor, thing: torch.Tensor) -> torch.Tensor:
+def product(user: torch.Tensor, thing: torch.Tensor) -> torch.Tensor:
     """(b, k) float32 scores; in bfloat16 where the processor multiplies that faster."""
     if user.is_cuda or torch.cpu._is_avx512_bf16_supported():
         return (user.bfloat16() @ thing.bfloat16().T).float()
     return user @ thing.T
 
 
-def _among(thing: torch.Tensor, inside: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
-    """(b, k) whether a negative is a target of the anchor."""
-    found = torch.zeros((len(thing), len(negative)), dtype=torch.bool, device=thing.device)
+def known_among(row: torch.Tensor, thing: torch.Tensor, negative: torch.Tensor, rows: int) -> torch.Tensor:
+    """(rows, k) bool, whether a negative is one of the things of a row.
+
+    Args:
+        row: (e,) of each thing.
+        thing: (e,).
+        negative: (k,), some maybe twice.
+
+    >>> known_among(torch.tensor([0, 1]), torch.tensor([7, 8]), torch.tensor([8, 7, 8]), 2).int().tolist()
+    [[0, 1, 0], [1, 0, 1]]
+    """
     order = torch.argsort(negative, stable=True)
     ordered = negative[order]
     low, high = torch.searchsorted(ordered, thing), torch.searchsorted(ordered, thing, right=True)
-    count = torch.where(inside, high - low, 0)
-    row = torch.arange(len(thing), device=thing.device)[:, None].expand_as(thing)
-    at = torch.repeat_interleave(low.ravel() - (torch.cumsum(count.ravel(), 0) - count.ravel()), count.ravel())
-    place = at + torch.arange(len(at), device=thing.device)
-    found[torch.repeat_interleave(row.ravel(), count.ravel()), order[place]] = True
+    count = high - low
+    at = torch.repeat_interleave(low - (torch.cumsum(count, 0) - count), count)
+    place = order[at + torch.arange(len(at), device=at.device)]
+    found = torch.zeros((rows, len(negative)), dtype=torch.bool, device=thing.device)
+    found[torch.repeat_interleave(row, count), place] = True
     return found

@@ -163,7 +163,7 @@ def test_users_of_one_event_each_teach_nothing_and_it_is_said() -> None:
         ({"walk": "joint"}, "walk='history' or None beside model='hybrid', found 'joint'"),
         ({"share": 2}, "a share from 0 to 1, or None, found 2"),
         ({"share": True}, "a share from 0 to 1, or None, found True"),
-        ({"training": {"epochs": 3}}, "a graphrep.embed.Training, found dict"),
+        ({"training": {"epochs": 3}}, "a graphrep.embed.Training or BagTraining, found dict"),
         ({"markov_time": 3}, "an option of the hybrid"),
     ],
 )

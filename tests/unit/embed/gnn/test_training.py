@@ -257,7 +257,8 @@ def test_drawn_negatives_are_of_their_type_and_corrected_for_how_often_they_come
 def test_a_negative_that_is_a_target_of_the_anchor_is_known_even_when_drawn_twice() -> None:
     thing = torch.tensor([[4, 7], [4, 4], [1, 2]])
     inside = torch.tensor([[True, False], [True, True], [True, True]])
-    found = module._among(thing, inside, torch.tensor([7, 4, 3, 4, 2]))
+    row = torch.arange(3)[:, None].expand_as(thing)
+    found = module.known_among(row[inside], thing[inside], torch.tensor([7, 4, 3, 4, 2]), 3)
     assert found.int().tolist() == [[0, 1, 0, 1, 0], [0, 1, 0, 1, 0], [0, 0, 0, 0, 1]]
 
 
