@@ -69,7 +69,8 @@ def _checked(names: Sequence[str], data: Path, rows: Path | None) -> list[str]:
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         raise InputError(f"names of {', '.join(NAMES)}", found=", ".join(unknown))
-    missing = [name for name in names if not (data / name).is_dir()]
+    folders = dict.fromkeys(rankings.FOLDERS.get(name, name) for name in names)
+    missing = [folder for folder in folders if not (data / folder).is_dir()]
     if missing:
         raise InputError(f"folders {', '.join(missing)}", found="none", where=str(data), fix="pass --data DIR")
     if rows and not rows.parent.is_dir():

@@ -47,6 +47,8 @@ from graphrep.graph import EdgeList, HeteroGraph
 Ints = NDArray[np.int64]
 
 NAMES = ("gowalla_lightgcn", "gowalla_random", "amazon_cdsr", "kuairand_pure_slice")
+FOLDERS = {"gowalla_random": "gowalla_lightgcn"}
+"""Of the data sets whose folder has another name."""
 ORDERED = "order of the lines as time"
 NEW_DAY = "last item on a day of its own"
 ABXI = "ABXI, WWW 2025, mean of 5 seeds"

@@ -125,7 +125,7 @@ def test_missing_data_is_one_line_and_exit_code_two(
     assert command.main([name, "--data", str(tmp_path)]) == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1
-    assert name in message
+    assert rankings.FOLDERS.get(name, name) in message
     assert "--data" in message
 
 
