@@ -30,6 +30,11 @@ PUBLISH: Final = "publish"
 STAGES: Final = (LOGS, EDGES, GRAPH, EMBED, EVALUATE, PUBLISH)
 DAY_TABLES: Final = (LOGS, EDGES, TRANSITIONS, WEEK)
 
+# Models that `fit` knows.
+AUTOCOVARIANCE: Final = "autocovariance"
+HYBRID: Final = "hybrid"
+MODELS: Final = (AUTOCOVARIANCE, HYBRID)
+
 DAY_MS: Final = 86_400_000
 """Milliseconds of a day; data days are UTC, which has no others."""
 

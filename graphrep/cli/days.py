@@ -61,6 +61,10 @@ def _summary(records: dict[str, dict[str, Any]]) -> list[str]:
         turned = found["alignment"]
         how = f"residual {turned['held_out_residual']:.3f} on held-out nodes" if turned else "a new space"
         lines.append(f"embed     space {found['space_id']}, {how}")
+        if trained := found["training"]:
+            made = found["model"]
+            begun = f"{trained['start']} start, {trained['epochs']} epochs"
+            lines.append(f"          {made['name']}: {begun}, {made['learnt']:.0%} of what was learnt published")
     if found := records.get(vocab.EVALUATE):
         lines += [*quality_lines(found["quality"]), *label_lines(found["labels"])]
         lines.append(f"gate      {'passed' if found['gate']['passed'] else 'refused'}")

@@ -3,10 +3,10 @@
 An unknown key is an error that names its path.
 """
 
+from graphrep.config.embed import HISTORY, Embed, Training
 from graphrep.config.model import (
     ColumnSource,
     Config,
-    Embed,
     Evaluate,
     Gates,
     Logs,
@@ -31,6 +31,7 @@ from graphrep.config.relations import (
 )
 
 __all__ = [
+    "HISTORY",
     "ColumnSource",
     "Config",
     "Embed",
@@ -49,6 +50,7 @@ __all__ = [
     "Spark",
     "Surface",
     "Target",
+    "Training",
     "Transition",
     "Unit",
     "load_config",

@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
+from graphrep.config.embed import HISTORY, Embed
 from graphrep.config.relations import (
     GraphRelation,
     Intensity,
@@ -125,23 +126,6 @@ class Spark(Strict):
     shuffle_partitions: int = Field(ge=1)
 
 
-class Embed(Strict):
-    dim: int = Field(ge=1)
-    walk: Literal["joint", "history"]
-    markov_time: int = Field(ge=1)
-    lazy: bool
-    device: str | None
-
-    @model_validator(mode="after")
-    def _walk_crosses(self) -> Self:
-        if self.markov_time % 2 == 0 and not self.lazy:
-            raise ValueError(
-                f"markov_time {self.markov_time} without lazy: where only users act, an even number of steps from a"
-                " user ends at users; take an odd number or lazy: true"
-            )
-        return self
-
-
 class Target(Strict):
     """One question of the quality table: which of ``to`` will ``from`` meet through ``relations`` on the label day."""
 
@@ -234,6 +218,17 @@ class Config(Strict):
 
     def _ends(self, transition: Transition) -> int:
         return len({self.relations[relation].dst for relation in transition.relations})
+
+    @model_validator(mode="after")
+    def _somebody_acts(self) -> Self:
+        """The walk from histories starts at types that act and are never acted upon."""
+        kinds = self.graph_relations.values()
+        acting = {kind.src for kind in kinds} - {kind.dst for kind in kinds}
+        if self.embed.walk == HISTORY and not acting:
+            raise ValueError(
+                "embed.walk: history needs a node type that relations start from and none ends at; take walk: joint"
+            )
+        return self
 
     @model_validator(mode="after")
     def _targets_are_declared(self) -> Self:

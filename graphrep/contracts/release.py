@@ -24,6 +24,7 @@ class Manifest:
     METRICS = "metrics"
     GATE = "gate"
     ALIGNMENT = "alignment"
+    MODEL = "model"
     FILES = "files"
 
 
@@ -52,6 +53,12 @@ RELEASE_MANIFEST = Contract(
         Column(Manifest.METRICS, "string", "rows of the quality table", "JSON list", nullable=True),
         Column(Manifest.GATE, "string", "verdict and checks", "JSON object"),
         Column(Manifest.ALIGNMENT, "string", "anchors and residual", "JSON object", nullable=True),
+        Column(
+            Manifest.MODEL,
+            "string",
+            "name, share learnt, the walk's choice, sha256 of the state that the next training may begin from",
+            "JSON object",
+        ),
         Column(Manifest.FILES, "string", "file → sha256, bytes", "JSON object"),
     ),
 )

@@ -6,6 +6,7 @@ from graphrep.embed.autocovariance import autocovariance, multiscale
 from graphrep.embed.factorise import Factors
 from graphrep.embed.fit import Embedding, fit
 from graphrep.embed.gnn.settings import BagTraining, Training
+from graphrep.embed.gnn.state import State
 from graphrep.embed.history_walk import Choice
 from graphrep.embed.pmi import pmi
 from graphrep.embed.scores import walk_scores
@@ -16,6 +17,7 @@ __all__ = [
     "Choice",
     "Embedding",
     "Factors",
+    "State",
     "Training",
     "align",
     "attribute_edges",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -16,8 +16,9 @@ from graphrep.embed.autocovariance import autocovariance
 from graphrep.embed.backend import Backend
 from graphrep.embed.checks import check_dim, check_seed
 from graphrep.embed.choice import choose
-from graphrep.embed.gnn.fitting import HybridFit
+from graphrep.embed.gnn.fitting import HybridFit, training_for
 from graphrep.embed.gnn.settings import BagTraining, Training
+from graphrep.embed.gnn.state import State
 from graphrep.embed.histories import Histories, actor_types, histories
 from graphrep.embed.history_walk import Choice, HistoryWalk
 from graphrep.embed.joint import JointAdjacency, joint_adjacency
@@ -25,6 +26,7 @@ from graphrep.embed.plan import precision_for
 from graphrep.embed.scores import walk_scores
 from graphrep.errors import InputError
 from graphrep.graph.hetero import HeteroGraph
+from graphrep.vocab import HYBRID, MODELS
 
 ExactWalk = Callable[[str, NDArray[np.int64], str], NDArray[np.float32]]
 """(type, indices, type of the columns) → rows of the walk."""
@@ -40,6 +42,9 @@ class Embedding(Mapping[str, NDArray[np.float32]]):
         walk: what the vectors approximate; None where only vectors were kept.
         choice: powers, shares and recency that the walk was chosen to have; None where nothing was chosen.
         learnt: share of what the hybrid learnt that the vectors hold; 0: they are the walk's, None: nothing was learnt.
+        tried: how well hidden events were ranked with each share; empty where none was chosen.
+        state: what the next day's training may begin from, in the basis of the vectors; None where they hold nothing
+            learnt.
 
     >>> emb = Embedding({"user": np.ones((2, 3), np.float32), "host": np.ones((1, 3), np.float32)})
     >>> emb.types, emb["user"].shape, emb.score("user", [1], "host").tolist()
@@ -51,6 +56,8 @@ class Embedding(Mapping[str, NDArray[np.float32]]):
     walk: ExactWalk | None = None
     choice: Choice | None = None
     learnt: float | None = None
+    tried: Mapping[float, float] = field(default_factory=dict)
+    state: State | None = None
 
     def __post_init__(self) -> None:
         frozen = {kind: np.array(x, dtype=np.float32) for kind, x in self.vectors.items()}
@@ -136,7 +143,7 @@ def fit(
 
     Args:
         g: the graph.
-        model: "autocovariance" or "hybrid".
+        model: one of ``graphrep.vocab.MODELS``: "autocovariance" or "hybrid".
         dim: columns d.
         seed: chance; the same seed gives the same vectors.
         device: None = CPU; else a torch device.
@@ -150,14 +157,18 @@ def fit(
             ``graphrep.embed.Training`` (users by what they met last) or ``BagTraining`` (by all they met), None: the
             first, or the second where no event has a time; ``share`` of what is learnt, in place of the choice on
             hidden events; ``report``, called with every ``Step``; ``checkpoints``, where states of the training are
-            kept and taken up from (``graphrep.embed.gnn.fitting.Checkpoints``).
+            kept and taken up from (``graphrep.embed.gnn.fitting.Checkpoints``); ``begin``, the ``state`` of an earlier
+            day's embedding with its rows by index of this graph (``State.rows``): training goes on from there, with its
+            powers of the walk and its share, so that a fraction of the epochs does.
 
     Returns:
         Embedding. Of *joint*: one factor for all vectors makes the mean squared norm of the nodes with edges 1; of
         *history*: one factor each for those that act and those that are met.
 
     Raises:
-        InputError: an unknown model or option, a graph without edges, a previous space of another dim.
+        InputError: an unknown model or option, a graph without edges, a previous space of another dim, a state of
+            another dim or other nodes.
+        GraphrepError: training took more memory than there is; the message names a setting that takes less.
 
     >>> from graphrep.graph import EdgeList
     >>> g = HeteroGraph.from_edges(
@@ -166,8 +177,8 @@ def fit(
     >>> fit(g, dim=2, walk="joint").score("user", [0, 3], "host").argmax(axis=1)
     array([0, 1])
     """
-    if model not in ("autocovariance", "hybrid"):
-        raise InputError("a model of autocovariance, hybrid", found=repr(model), where="model")
+    if model not in MODELS:
+        raise InputError(f"a model of {', '.join(MODELS)}", found=repr(model), where="model")
     check_dim(dim)
     check_seed(seed)
     chosen = _checked_options(g, model, options)
@@ -175,7 +186,8 @@ def fit(
     if previous is None:
         return fitted
     vectors, alignment = align(fitted.vectors, previous)
-    return replace(fitted, vectors=vectors, alignment=alignment)
+    state = fitted.state and fitted.state.turned(alignment.rotation)
+    return replace(fitted, vectors=vectors, alignment=alignment, state=state)
 
 
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -186,21 +198,28 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "relation_weights": None,
     },
 }
-_OF_HYBRID: Mapping[str, Any] = {"training": None, "share": None, "report": None, "checkpoints": None}
+_OF_HYBRID: Mapping[str, Any] = {
+    "training": None,
+    "share": None,
+    "report": None,
+    "checkpoints": None,
+    "begin": None,
+}
 
 
 def _checked_options(g: HeteroGraph, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    walk = options.get("walk") or ("history" if actor_types(g) or model == "hybrid" else "joint")
+    walk = options.get("walk") or ("history" if actor_types(g) or model == HYBRID else "joint")
     if walk not in _DEFAULTS:
         raise InputError("joint, history or None", found=repr(walk), where="walk")
-    if model == "hybrid" and walk != "history":
+    if model == HYBRID and walk != "history":
         raise InputError("walk='history' or None beside model='hybrid'", found=repr(walk), where="walk")
-    known = {"walk": walk, **_DEFAULTS[walk], **(_OF_HYBRID if model == "hybrid" else {})}
+    known = {"walk": walk, **_DEFAULTS[walk], **(_OF_HYBRID if model == HYBRID else {})}
     for name in options:
         if name not in known:
-            whose = "hybrid" if model == "hybrid" else f"{walk} walk"
+            whose = "hybrid" if model == HYBRID else f"{walk} walk"
             raise InputError(f"an option of the {whose} ({', '.join(known)})", found=repr(name), where="fit")
     _check_of_hybrid(options.get("share"), options.get("training"))
+    _check_begin(options.get("begin"), options.get("choice"))
     return {**known, **options, "walk": walk}
 
 
@@ -210,6 +229,13 @@ def _check_of_hybrid(share: Any, training: Any) -> None:
         raise InputError("a share from 0 to 1, or None", found=repr(share), where="share")
     if training is not None and not isinstance(training, Training | BagTraining):
         raise InputError("a graphrep.embed.Training or BagTraining", found=type(training).__name__, where="training")
+
+
+def _check_begin(begin: Any, choice: Any) -> None:
+    if begin is not None and not isinstance(begin, State):
+        raise InputError("a graphrep.embed.State", found=type(begin).__name__, where="begin")
+    if begin is not None and choice is not None:
+        raise InputError("no choice beside begin, which has its own", found="one", where="choice")
 
 
 def _joint(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Mapping[str, Any]) -> Embedding:
@@ -232,14 +258,17 @@ def _history(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Ma
     read = {"relation_weights": chosen["relation_weights"], "transition_options": chosen["transitions"]}
     events = histories(g, **read)
     backend = Backend(device, precision_for(device))
-    choice = chosen["choice"] or choose(g, events, dim, seed, backend, **read)[0]
+    begin = chosen.get("begin")
+    choice = begin.choice if begin else chosen["choice"] or choose(g, events, dim, seed, backend, **read)[0]
     walk = HistoryWalk(events, choice)
     rows = partial(_history_rows, events, walk)
     if "training" not in chosen:
         return Embedding(_by_type(g, events, *walk.vectors(dim, seed, backend)), walk=rows, choice=choice)
-    told = {name: chosen[name] for name in ("training", "report", "checkpoints")}
+    told = {name: chosen[name] for name in ("report", "checkpoints", "begin")}
+    told["training"] = chosen["training"] or training_for(events)
     learnt = HybridFit(choice, dim, seed, backend, read=read, **told).fit(g, events, chosen["share"])
-    return Embedding(_by_type(g, events, learnt.user, learnt.thing), walk=rows, choice=choice, learnt=learnt.share)
+    vectors = _by_type(g, events, learnt.user, learnt.thing)
+    return Embedding(vectors, walk=rows, choice=choice, learnt=learnt.share, tried=learnt.tried, state=learnt.state)
 
 
 def _by_type(g: HeteroGraph, events: Histories, user: Any, thing: Any) -> dict[str, NDArray[np.float32]]:

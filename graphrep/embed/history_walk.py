@@ -13,7 +13,8 @@ scores of each row, of both walks, by truncated SVD.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,8 @@ class Choice:
 
     >>> Choice().company
     (-0.7, -0.9, -0.2)
+    >>> Choice.of(Choice(vectors=VectorPowers()).plain()) == Choice(vectors=VectorPowers())
+    True
     """
 
     company: tuple[float, float, float] = (-0.7, -0.9, -0.2)
@@ -78,6 +81,16 @@ class Choice:
     sequence_recency: float = 1.5
     share: float = 1.0
     vectors: VectorPowers | None = None
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Choice:
+        """The choice of :meth:`plain` fields."""
+        vectors = plain["vectors"] and VectorPowers(**plain["vectors"])
+        return cls(**{**plain, "company": tuple(plain["company"]), "vectors": vectors})
+
+    def plain(self) -> dict[str, Any]:
+        """The fields as JSON gives them back, without tuples and classes."""
+        return {**asdict(self), "company": list(self.company)}
 
 
 class HistoryWalk:

@@ -68,7 +68,7 @@ def plan(
         GraphrepError: not even the smallest basis fits, with the graph in blocks where it can be; the message names the
             largest ``dim`` that would.
     """
-    limit = int(_SHARE * free_memory(backend.device)) if memory is None else memory
+    limit = usable_memory(backend.device) if memory is None else memory
     size = 4 if backend.precision == "float32" else 8
     # On the CPU an entry is held as it was checked, weight and column, and its weight once more in the products.
     graph = entries * (size + (12 if backend.device is None else 8))
@@ -106,6 +106,11 @@ def _seconds(nodes: int, products: int, dim: int, basis: int, backend: Backend) 
 def precision_for(device: str | None) -> Precision:
     """float64 on the CPU; float32 on a device, most of which are slow in float64 and short of memory."""
     return "float64" if device is None or device.startswith("cpu") else "float32"
+
+
+def usable_memory(device: str | None) -> int:
+    """Bytes of :func:`free_memory` that a plan may use."""
+    return int(_SHARE * free_memory(device))
 
 
 def free_memory(device: str | None) -> int:

@@ -1,8 +1,9 @@
-"""Stage ``embed``: the day's graph → vectors, turned onto the release before."""
+"""Stage ``embed``: the day's graph → vectors, learnt on from the release before and turned onto it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from graphrep import __version__, vocab
+from graphrep.config import HISTORY, Embed
 from graphrep.contracts import Manifest
 from graphrep.errors import InputError, StoreError
 from graphrep.lookup import Release, open_release
 from graphrep.pipeline.context import Run, fingerprint
 from graphrep.pipeline.load import DayGraph, load_graph
+from graphrep.pipeline.training import DayCheckpoints, Start, finish, inputs_of, start_of
 from graphrep.store import releases, runlog, tables
 
 Floats = npt.NDArray[np.float32]
@@ -34,19 +37,31 @@ def run_embed(run: Run, ds: str) -> dict[str, Any]:
         run.config.fingerprint("embed", "seed", "relations", "transitions", "similarities"),
         __version__,
     ]
-    inputs.append([parent, releases.read_manifest(run.warehouse, parent)[Manifest.FILES] if parent else None])
+    before = releases.read_manifest(run.warehouse, parent) if parent else {}
+    inputs.append([parent, before.get(Manifest.FILES), before.get(Manifest.MODEL)])
     print_of_inputs = fingerprint(inputs)
     done = runlog.read_stage(run.warehouse, ds, vocab.EMBED)
     path = tables.partition(run.warehouse, tables.VECTORS, ds)
     if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, path):
         return done
-    with run.progress.stage(f"embed {ds}", 2) as step:
+    with run.progress.stage(f"embed {ds}", 1) as step:
         day = load_graph(run, ds)
         step(f"graph loaded: {_planned(run, day)}")
-        record = {runlog.FINGERPRINT: print_of_inputs, **_fit(run, ds, day, parent)}
+    start = start_of(run, ds, day, parent)
+    kept = DayCheckpoints(run, ds, inputs_of(print_of_inputs, start))
+    with run.progress.stage(f"fit {ds}{_how(run, start, kept)}", 1) as step:
+        record = {runlog.FINGERPRINT: print_of_inputs, **_fit(run, ds, day, parent, start, kept)}
         step("vectors fitted")
     runlog.record_stage(run.warehouse, ds, vocab.EMBED, record)
     return record
+
+
+def _how(run: Run, start: Start, kept: DayCheckpoints) -> str:
+    """What is learnt and from where, for who watches."""
+    if not run.config.embed.learns:
+        return ""
+    begun = "from the release before" if start.begin else f"from the walk: {start.why}"
+    return f", {run.config.embed.model} {begun}" + (f"; {kept.how}" if kept.how else "")
 
 
 def _planned(run: Run, day: DayGraph) -> str:
@@ -55,12 +70,19 @@ def _planned(run: Run, day: DayGraph) -> str:
     Raises:
         GraphrepError: it does not fit into memory.
     """
+    from graphrep.embed import Training
     from graphrep.embed.backend import Backend
-    from graphrep.embed.plan import plan, precision_for
+    from graphrep.embed.gnn.memory import Size, check_training
+    from graphrep.embed.plan import plan, precision_for, usable_memory
 
-    device = run.config.embed.device
+    embed = run.config.embed
     nodes, edges = sum(day.graph.num_nodes.values()), sum(map(len, day.graph.edges.values()))
-    return str(plan(nodes, 2 * edges, run.config.embed.dim, Backend(device, precision_for(device))))
+    walk = str(plan(nodes, 2 * edges, embed.dim, Backend(embed.device, precision_for(embed.device))))
+    if not embed.learns:
+        return walk
+    size, training = Size.of(day.graph), Training(**embed.training.model_dump())
+    needed = check_training(size, embed.dim, training, usable_memory(embed.device))
+    return f"{walk}; training on {size}: about {needed / 1e9:.1f} GB"
 
 
 def graph_record(run: Run, ds: str) -> dict[str, Any]:
@@ -75,36 +97,65 @@ def graph_record(run: Run, ds: str) -> dict[str, Any]:
     return built
 
 
-def _fit(run: Run, ds: str, day: DayGraph, parent: str | None) -> dict[str, Any]:
+def _fit(run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kept: DayCheckpoints) -> dict[str, Any]:
     from graphrep.embed import fit
 
     config = run.config.embed
     before = open_release(run.warehouse, parent) if parent else None
     previous = previous_vectors(day, before, config.dim) if before else None
-    steps = {"markov_time": config.markov_time, "lazy": config.lazy} if config.walk == "joint" else {}
     emb = fit(
         day.graph,
-        model="autocovariance",
+        model=config.model,
         dim=config.dim,
         seed=run.config.seed,
         device=config.device,
         previous=previous,
         walk=config.walk,
         relation_weights={kind.label: kind.weight for kind in run.config.graph_relations.values()},
-        **steps,
+        **_options(config, start, kept),
     )
     tables.write_arrays(tables.partition(run.warehouse, tables.VECTORS, ds), {t: emb[t] for t in emb.types})
+    tried = start.tried if start.begin else {str(share): found for share, found in emb.tried.items()}
+    state = finish(run, ds, day, emb.state, start, tried)
+    choice = emb.choice and emb.choice.plain()
+    made = {"name": config.model, "learnt": emb.learnt, "choice": choice, "state": state}
+    record = {"model": made, "training": _training(config, start, tried) if config.learns else None}
     aligned = emb.alignment
     if before is None or aligned is None:
-        return {
-            "parent": None,
-            "space_id": f"{ds}-{run.config.fingerprint('embed', 'seed')[:8]}",
-            "alignment": None,
-        }
+        space_id = f"{ds}-{run.config.fingerprint('embed', 'seed')[:8]}"
+        return {**record, "parent": None, "space_id": space_id, "alignment": None}
     # With a handful of shared nodes none can be held out.
     held_out = aligned.held_out_residual if math.isfinite(aligned.held_out_residual) else aligned.residual
     alignment = {"anchors": aligned.anchors, "residual": aligned.residual, "held_out_residual": held_out}
-    return {"parent": parent, "space_id": before.space_id, "alignment": alignment}
+    return {**record, "parent": parent, "space_id": before.space_id, "alignment": alignment}
+
+
+def _options(config: Embed, start: Start, kept: DayCheckpoints) -> dict[str, Any]:
+    """Those of the model and of its walk."""
+    from graphrep.embed import Training
+
+    if config.walk != HISTORY:
+        return {"markov_time": config.markov_time, "lazy": config.lazy}
+    walk = {} if start.begin else {"choice": start.choice}
+    if not config.learns:
+        return walk
+    training = Training(**{**config.training.model_dump(), "epochs": _epochs(config, start)})
+    return {**walk, "training": training, "share": config.share, "begin": start.begin, "checkpoints": kept}
+
+
+def _epochs(config: Embed, start: Start) -> int:
+    return config.warm_epochs if start.begin else config.training.epochs
+
+
+def _training(config: Embed, start: Start, tried: Mapping[str, float]) -> dict[str, Any]:
+    """From where and how long it was trained, and what its share of what was learnt was chosen by, and when."""
+    return {
+        "start": "cold" if start.begin is None else "warm",
+        "why": start.why or None,
+        "epochs": _epochs(config, start),
+        "cold_ds": start.cold_ds,
+        "tried": dict(tried),
+    }
 
 
 def previous_vectors(day: DayGraph, before: Release, dim: int) -> dict[str, Floats] | None:

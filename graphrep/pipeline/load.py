@@ -45,6 +45,11 @@ class Nodes:
         return found
 
     @cached_property
+    def index(self) -> Ints:
+        """The stable id of each node, ascending."""
+        return _numbers(self.table, NodeActivity.INDEX)
+
+    @cached_property
     def degree(self) -> Ints:
         """Edges of the window that touch each node."""
         return _numbers(self.table, NodeActivity.DEGREE)
@@ -110,9 +115,8 @@ def nodes_by_type(run: Run, ds: str, columns: list[str]) -> dict[str, pa.Table]:
 
 
 def _load_nodes(run: Run, ds: str) -> dict[str, Nodes]:
-    columns = [NodeActivity.KEY, NodeActivity.DEGREE, NodeActivity.LAST_TS]
-    read = nodes_by_type(run, ds, [NodeActivity.INDEX, *columns])
-    return {node_type: Nodes(table.select(columns)) for node_type, table in read.items()}
+    columns = [NodeActivity.INDEX, NodeActivity.KEY, NodeActivity.DEGREE, NodeActivity.LAST_TS]
+    return {node_type: Nodes(table) for node_type, table in nodes_by_type(run, ds, columns).items()}
 
 
 def _load_edges(run: Run, ds: str, name: str, expected: int) -> EdgeList:

@@ -103,6 +103,7 @@ def _release_content(run: Run, ds: str, judged: dict[str, Any]) -> tuple[dict[st
         Manifest.METRICS: judged["quality"],
         Manifest.GATE: judged["gate"],
         Manifest.ALIGNMENT: embedded["alignment"],
+        Manifest.MODEL: embedded["model"],
     }
     return content, arrays
 

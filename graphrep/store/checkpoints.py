@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 from graphrep.errors import InputError, of_system
 from graphrep.store import files
 
 
-def save(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes) -> None:
     """Replace the file in one step; killed at any moment, it leaves the old one or the new one.
 
-    What killed writers of this path left beside it is removed first, so only one process may save to a path.
+    What killed writers of this path left beside it is removed first, so only one process may write to a path.
 
     Raises:
         StoreError: the place cannot be written.
@@ -39,3 +40,31 @@ def load(path: Path) -> bytes:
         raise InputError("a training state", found="no file", where=str(path), fix=fix) from None
     except OSError as error:
         raise of_system(error, str(path)) from None
+
+
+def find(path: Path) -> bytes | None:
+    """The bytes that were saved last; None where there are none.
+
+    Raises:
+        StoreError: they cannot be read.
+    """
+    return load(path) if path.exists() else None
+
+
+def names(folder: Path) -> list[str]:
+    """Files and folders of a place, in order; those that a writer has not finished left out."""
+    with files.storing(folder):
+        return sorted(p.name for p in folder.iterdir() if not p.name.startswith(".")) if folder.is_dir() else []
+
+
+def remove(path: Path) -> None:
+    """Remove a state, or a folder of them; what is not there is no error.
+
+    Raises:
+        StoreError: the place cannot be written.
+    """
+    with files.storing(path):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

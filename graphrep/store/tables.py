@@ -31,6 +31,7 @@ NODES = "nodes"
 ADJACENCY = "adjacency"
 ARRAYS = "arrays"
 VECTORS = "vectors"
+CHECKPOINTS = "checkpoints"
 
 BATCH_ROWS = 1 << 18
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from graphrep import vocab
 from graphrep.config import ColumnSource, Config, load_config
 from graphrep.contracts import Event
+from graphrep.embed import Training
 from graphrep.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -106,6 +109,11 @@ WRONG_TYPES = [
     ("embed/dim", 1.5, "expected a valid integer, found 1.5 at embed.dim"),
     ("embed/dim", 0, "expected greater than or equal to 1, found 0 at embed.dim"),
     ("embed", 3, "expected a mapping, found 3 at embed"),
+    ("embed/training/epochs", 0, "expected greater than or equal to 1, found 0 at embed.training.epochs"),
+    ("embed/training/decay", 1.5, "expected less than or equal to 1, found 1.5 at embed.training.decay"),
+    ("embed/training/epoch", 3, "expected only known keys, found embed.training.epoch"),
+    ("embed/share", 1.1, "expected less than or equal to 1, found 1.1 at embed.share"),
+    ("embed/cold_every_days", 0, "expected greater than or equal to 1, found 0 at embed.cold_every_days"),
     ("embed/lazy", "yes please", "expected a valid boolean, found 'yes please' at embed.lazy"),
     ("holdout_days", 2, "expected less than or equal to 1, found 2 at holdout_days"),
     ("warehouse", 5, "expected a path, found 5 at warehouse"),
@@ -163,6 +171,13 @@ def test_a_node_of_an_item_type_that_no_surface_has_is_named(tmp_path: Path) -> 
         ("nodes/a b", {"column": "room_id"}, "match pattern"),
         ("seed", -1, "greater than or equal to 0"),
         ("embed/markov_time", 2, "an even number of steps"),
+        ("embed/model", "gcn", "expected one of autocovariance, hybrid"),
+        ("embed/model", "hybrid", "model hybrid learns beside the walk from histories: expected walk: history"),
+        (
+            "embed",
+            {"model": "hybrid", "walk": "joint"},
+            "model hybrid learns beside the walk from histories: expected walk: history",
+        ),
         (
             "logs/tables/live/columns",
             {"user_id": {"column": "u", "unit": "s"}},
@@ -178,6 +193,25 @@ def test_a_setting_that_could_not_do_what_it_says_is_refused(
     tmp_path: Path, path: str, value: Any, expected: str
 ) -> None:
     assert expected in refusal(write(tmp_path, nested(path, value)))
+
+
+def test_a_walk_from_histories_needs_somebody_who_acts(tmp_path: Path) -> None:
+    back = {"domain": "live", "actions": ["watch"], "from": "host", "to": "user"}
+    folder = write(tmp_path, {"embed": {"walk": "history"}, "relations": {"back": back}})
+    assert "embed.walk: history needs a node type that relations start from and none ends at" in refusal(folder)
+
+
+def test_the_training_that_is_configured_is_that_of_the_model_by_default() -> None:
+    configured = load_config(LOCAL).embed.training.model_dump()
+    defaults = asdict(Training())
+    assert configured == {name: defaults[name] for name in configured}
+
+
+def test_every_model_that_fit_knows_can_be_set(tmp_path: Path) -> None:
+    for model in vocab.MODELS:
+        (tmp_path / model).mkdir()
+        folder = write(tmp_path / model, {"embed": {"model": model, "walk": "history"}})
+        assert load_config(folder).embed.learns == (model != vocab.AUTOCOVARIANCE)
 
 
 def test_a_fingerprint_of_a_section_that_is_none_is_refused() -> None:
@@ -318,6 +352,8 @@ CHANGES = [
     ("relations/watches_video/cap", 3),
     ("spark/driver_memory", "1g"),
     ("embed/dim", 8),
+    ("embed/training/rate", 0.01),
+    ("embed/warm_epochs", 3),
     ("evaluate/k", 10),
     ("gates/max_count_drop", 0.5),
 ]

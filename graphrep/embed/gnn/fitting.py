@@ -20,11 +20,14 @@ from graphrep.embed.gnn.bags import Events
 from graphrep.embed.gnn.checkpoint import Stamp, packed, unpacked
 from graphrep.embed.gnn.folds import crossed, walk_of
 from graphrep.embed.gnn.hybrid import Vectors, Walk
+from graphrep.embed.gnn.memory import Size, check_training, enough
 from graphrep.embed.gnn.settings import BagTraining, Training
+from graphrep.embed.gnn.state import State, check_begin, parameters_of, state_of, turned_onto
 from graphrep.embed.gnn.timelines import Timelines
 from graphrep.embed.gnn.training import Step, Tensors, Trainer
 from graphrep.embed.histories import Histories, histories
 from graphrep.embed.history_walk import Choice, HistoryWalk
+from graphrep.embed.plan import usable_memory
 from graphrep.graph.hetero import HeteroGraph
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -49,12 +52,35 @@ class Learnt:
         thing: (things, d), of those that are met.
         share: of what was learnt, between the walk, 0, and all of it, 1.
         tried: quality of hidden events by share; empty where the share was given, or too little could be hidden.
+        state: what the next training may begin from; None where the vectors are the walk's.
     """
 
     user: Vectors
     thing: Vectors
     share: float
     tried: dict[float, float]
+    state: State | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model, and what it was before anything was learnt."""
+
+    trainer: Trainer
+    walk: Walk
+    begun: Tensors
+    done: Tensors
+
+    def vectors(self, share: float) -> tuple[Vectors, Vectors]:
+        """(actors, d) and (things, d) with a share of what was learnt."""
+        between = {key: torch.lerp(self.begun[key], x, share) for key, x in self.done.items()}
+        self.trainer.model.load_state_dict(between)
+        return self.trainer.vectors(self.walk)
+
+
+def training_for(events: Histories) -> Training | BagTraining:
+    """What fits a graph: by what users met next, or by all they met where no event has a time."""
+    return Training() if (events.age > 0).any() else BagTraining()
 
 
 @dataclass(frozen=True)
@@ -65,20 +91,22 @@ class HybridFit:
         choice: of the walk.
         dim, seed: as in ``fit``.
         backend: where.
-        training: how; None: by what came next, or as bags where no event has a time.
+        training: how.
         read: options of ``histories``.
         report: called after each step.
         checkpoints: where the state is kept after each epoch, and taken up from.
+        begin: what an earlier graph's training left.
     """
 
     choice: Choice
     dim: int
     seed: int
     backend: Backend
-    training: Training | BagTraining | None
+    training: Training | BagTraining
     read: dict[str, Any]
     report: Callable[[Step], None] | None = None
     checkpoints: Checkpoints | None = None
+    begin: State | None = None
 
     def fit(self, g: HeteroGraph, events: Histories, share: float | None = None) -> Learnt:
         """Choose the share of what is learnt on hidden events, then learn from all of them.
@@ -88,10 +116,26 @@ class HybridFit:
         training, and the share whose vectors rank them best is taken. Where none is better than the walk's own vectors
         by more than a thousandth, those are published.
 
+        What an earlier training left has seen most of what could be hidden here, and would be found better than it is:
+        there the share stays that of the state.
+
         Args:
             events: of the graph.
-            share: taken as it is, with nothing hidden; None: chosen.
+            share: taken as it is, with nothing hidden; None: chosen, or that of the state.
+
+        Raises:
+            InputError: a state of another dim, or of other nodes.
+            GraphrepError: training would take, or took, more memory than there is, or its loss is no number.
         """
+        if self.begin is not None:
+            check_begin(self.begin, events, self.dim)
+            share = self.begin.share if share is None else share
+        if share != 0.0:
+            check_training(Size.of(g), self.dim, self.training, usable_memory(self.backend.device))
+        with enough(self.training, self.dim):
+            return self._fitted(g, events, share)
+
+    def _fitted(self, g: HeteroGraph, events: Histories, share: float | None) -> Learnt:
         tried: dict[float, float] = {}
         if share is None:
             hidden = hidden_events(events, np.random.default_rng(self.seed))
@@ -100,7 +144,9 @@ class HybridFit:
             share = best if tried and tried[best] > tried[0.0] * (1 + LEAST_GAIN) else 0.0
         if share == 0.0:
             return Learnt(*self._of_the_walk(events), share, tried)
-        return Learnt(*self._learnt(g, events, "published")(share), share, tried)
+        trained = self._learnt(g, events, "published")
+        state = state_of(events, trained.walk, trained.done, trained.begun, self.choice, share)
+        return Learnt(*trained.vectors(share), share, tried, state)
 
     def _tried(self, g: HeteroGraph, events: Histories, hidden: Hidden) -> dict[float, float]:
         less = without(g, events, *hidden)
@@ -108,7 +154,7 @@ class HybridFit:
         learnt = self._learnt(less, seen, "choice")
         tried = {}
         for share in (0.0, *SHARES):
-            user, thing = learnt(share) if share else self._of_the_walk(seen)
+            user, thing = learnt.vectors(share) if share else self._of_the_walk(seen)
             tried[share] = quality(partial(_scores, user, thing), seen, *hidden)
         return tried
 
@@ -116,23 +162,23 @@ class HybridFit:
         user, thing = HistoryWalk(events, self.choice).vectors(self.dim, self.seed, self.backend)
         return np.asarray(user, np.float32), np.asarray(thing, np.float32)
 
-    def _learnt(self, g: HeteroGraph, events: Histories, name: str) -> Callable[[float], tuple[Vectors, Vectors]]:
-        """Train on a graph; the result gives the vectors of each share."""
+    def _learnt(self, g: HeteroGraph, events: Histories, name: str) -> Trained:
+        """Train on a graph."""
         whole = walk_of(events, self.choice, self.dim, self.seed, self.backend)
-        how = self._how(events)
-        trainer = self._trainer(g, events, whole, how)
+        if self.begin is not None:
+            whole = turned_onto(whole, self.begin, events)
+        trainer = self._trainer(g, events, whole)
         begun = {key: x.clone() for key, x in trainer.model.state_dict().items()}
-        self._train(trainer, Stamp(self._config(name, how), _digest(g), 0))
+        if self.begin is not None:
+            origin, learnt = (parameters_of(self.begin, events, which, begun) for which in ("origin", "tower"))
+            begun.update({key: origin[key] for key in self.begin.origin})
+            trainer.begin(learnt)
+        self._train(trainer, Stamp(self._config(name), _digest(g), 0))
         done = {key: x.clone() for key, x in trainer.model.state_dict().items()}
+        return Trained(trainer, whole, begun, done)
 
-        def vectors(share: float) -> tuple[Vectors, Vectors]:
-            trainer.model.load_state_dict({key: torch.lerp(begun[key], done[key], share) for key in done})
-            return trainer.vectors(whole)
-
-        return vectors
-
-    def _trainer(self, g: HeteroGraph, events: Histories, whole: Walk, how: Training | BagTraining) -> Trainer:
-        powers, device = self.choice.vectors, str(whole.target.device)
+    def _trainer(self, g: HeteroGraph, events: Histories, whole: Walk) -> Trainer:
+        how, powers, device = self.training, self.choice.vectors, str(whole.target.device)
         types = list(pairwise([*events.things.values(), len(whole.target)]))
         if isinstance(how, BagTraining):
             recency = powers.recency if powers else self.choice.recency
@@ -141,9 +187,6 @@ class HybridFit:
         lines = Timelines.of(g, events, self.read["relation_weights"], device, self.seed)
         recency = powers.recency if powers else self.choice.sequence_recency
         return Trainer(lines, walks, fold, types, how, self.seed, recency)
-
-    def _how(self, events: Histories) -> Training | BagTraining:
-        return self.training or (Training() if (events.age > 0).any() else BagTraining())
 
     def _train(self, trainer: Trainer, stamp: Stamp) -> None:
         kept = self.checkpoints
@@ -158,9 +201,10 @@ class HybridFit:
 
         trainer.run(self.report, keep)
 
-    def _config(self, name: str, how: Training | BagTraining) -> dict[str, Any]:
-        of = {"of": name, "dim": self.dim, "seed": self.seed, "training": type(how).__name__}
-        return {**of, **asdict(how), "choice": asdict(self.choice)}
+    def _config(self, name: str) -> dict[str, Any]:
+        begin = None if self.begin is None else self.begin.digest()
+        of = {"of": name, "dim": self.dim, "seed": self.seed, "begin": begin, "how": type(self.training).__name__}
+        return {**of, **asdict(self.training), "choice": asdict(self.choice)}
 
 
 def _scores(user: Vectors, thing: Vectors, rows: NDArray[np.int64]) -> Vectors:

@@ -69,7 +69,7 @@ class Trainer:
 
     def _ready(self, batches: Any) -> None:
         """Before the first step; the batches are had by the number of the step, and have a length."""
-        self._batches, self.optimiser, self.done = batches, self._made(), 0
+        self._batches, self.optimiser, self.done, self._scaled = batches, self._made(), 0, False
         self.steps = self.training.epochs * batches.in_an_epoch
 
     def vectors(self, walk: Walk) -> tuple[Vectors, Vectors]:
@@ -97,6 +97,11 @@ class Trainer:
         restore_optimiser(self.optimiser, tensors)
         self.done = done
 
+    def begin(self, parameters: Mapping[str, torch.Tensor]) -> None:
+        """Take the first step from what was learnt before, its scale of scores included."""
+        self.model.load_state_dict(dict(parameters))
+        self._scaled = True
+
     def run(self, report: Callable[[Step], None] | None = None, keep: Callable[[Trainer], None] | None = None) -> None:
         """Take all steps that are left.
 
@@ -123,7 +128,7 @@ class Trainer:
             left = 1 - number / self.steps
             group["lr"] = group["most"] * min(1.0, (number + 1) / _WARM) * max(_LEAST_RATE, left)
         with drawn(self.seed, number + 1):
-            if number == 0:
+            if number == 0 and not self._scaled:
                 with torch.no_grad():
                     self._calibrate(anchors)
             loss = self.loss(anchors)
