@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, help="of what is learnt, in the vectors; left out: chosen")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--warm-epochs", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0, help="of the walk and of the training; the logs stay the same")
     parser.add_argument("--place", type=Path, help="a directory for logs and graphs that stays")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
@@ -57,7 +58,7 @@ def main() -> None:
         days = [spec.ds(i) for i in range(given.first, given.days)]
         place = given.place or Path(temporary)
         _make_graphs(place, spec, days, Path(temporary))
-        learnt = {"model": "hybrid", "share": given.share, "training": {"epochs": given.epochs}}
+        learnt: dict[str, Any] = {"model": "hybrid", "share": given.share, "training": {"epochs": given.epochs}}
         learnt["warm_epochs"] = given.warm_epochs
         for name, embed in {
             "walk": {},
@@ -67,7 +68,7 @@ def main() -> None:
             warehouse = Path(temporary) / name
             shutil.copytree(place / "warehouse", warehouse)
             settings = {"dim": given.dim, "walk": "history", **embed}
-            _report(name, _run(Path(temporary), place, warehouse, settings), days)
+            _report(name, _run(Path(temporary), place, warehouse, settings, given.seed), days)
 
 
 def _make_graphs(place: Path, spec: SampleSpec, days: list[str], temporary: Path) -> None:
@@ -79,9 +80,9 @@ def _make_graphs(place: Path, spec: SampleSpec, days: list[str], temporary: Path
         run_day(run, ds, at=AT, last=vocab.GRAPH)
 
 
-def _run(temporary: Path, place: Path, warehouse: Path, embed: dict[str, Any]) -> Run:
+def _run(temporary: Path, place: Path, warehouse: Path, embed: dict[str, Any], seed: int = 0) -> Run:
     file = temporary / "config.yaml"
-    settings = {"extends": str(ROOT / "configs" / "local.yaml"), "embed": embed, "gates": OPEN}
+    settings = {"extends": str(ROOT / "configs" / "local.yaml"), "seed": seed, "embed": embed, "gates": OPEN}
     settings["logs"] = {"max_quarantine_share": 0.05}
     settings["spark"] = {"shuffle_partitions": 2, "driver_memory": "1g"}
     file.write_text(yaml.safe_dump(settings), encoding="utf-8")

@@ -23,6 +23,8 @@ _OF_THE_RIVALS = 7
 _ENCODED_AT_ONCE = 4096
 _EVENT = 200
 """Bytes of an event in the histories, their folds and the timelines."""
+_FOLLOWED = 1500
+"""Bytes of an event while what follows it is counted, where no edges between things are given."""
 _OUT_OF_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")
 
 
@@ -34,20 +36,25 @@ class Size:
         things: nodes of each type that is met.
         actors: nodes that act.
         events: edges of theirs.
+        followed: those of them whose transitions are counted: all that have a time, where none are given as edges.
     """
 
     things: Sequence[int]
     actors: int
     events: int
+    followed: int
 
     @classmethod
     def of(cls, g: HeteroGraph) -> Size:
         """Of a graph with types that act."""
         acting = actor_types(g)
+        given = any(kind[0] not in acting for kind in g.edge_types)
+        timed = sum(len(edges) for edges in g.edges.values() if edges.time is not None)
         return cls(
             [count for kind, count in g.num_nodes.items() if kind not in acting],
             sum(g.num_nodes[kind] for kind in acting),
             sum(len(edges) for kind, edges in g.edges.items() if kind[0] in acting),
+            0 if given else timed,
         )
 
     def __str__(self) -> str:
@@ -57,8 +64,8 @@ class Size:
 def training_bytes(size: Size, dim: int, training: Training | BagTraining) -> int:
     """Most bytes at once while the hybrid is trained, beside the graph's arrays; within a factor of two.
 
-    >>> f"{training_bytes(Size([1_000_000], 5_000_000, 200_000_000), 64, Training()) / 1e9:.0f} GB"
-    '57 GB'
+    >>> f"{training_bytes(Size([1_000_000], 5_000_000, 200_000_000, 0), 64, Training()) / 1e9:.0f} GB"
+    '54 GB'
     """
     table = 2 * sum(size.things) * dim * 4
     moment = training.history * dim * 4
@@ -67,7 +74,8 @@ def training_bytes(size: Size, dim: int, training: Training | BagTraining) -> in
     encoded = 3 * _ENCODED_AT_ONCE * moment
     vectors = 2 * size.actors * dim * 4
     folds = training.folds if isinstance(training, Training) else 0
-    return (_TABLES + folds + 1) * table + max(step, encoded) + vectors + _EVENT * size.events
+    read = _EVENT * size.events + _FOLLOWED * size.followed
+    return (_TABLES + folds + 1) * table + max(step, encoded) + vectors + read
 
 
 def check_training(size: Size, dim: int, training: Training | BagTraining, memory: int) -> int:

@@ -18,7 +18,7 @@ from graphrep.errors import GraphrepError
 from graphrep.graph import EdgeList, HeteroGraph
 
 SMALL = Training(epochs=2, batch=64, history=8, horizon=3, negatives=64, folds=2)
-SIZE = Size([300_000, 100_000], 1_000_000, 20_000_000)
+SIZE = Size([300_000, 100_000], 1_000_000, 20_000_000, 0)
 
 
 def graph() -> HeteroGraph:
@@ -34,7 +34,10 @@ def learnt(**options: Any) -> Any:
 
 
 def test_a_graph_is_measured_by_who_acts_and_what_is_met() -> None:
-    assert Size.of(graph()) == Size([9, 2], 40, 241)
+    assert Size.of(graph()) == Size([9, 2], 40, 241, 240)
+    then = dict(graph().edges) | {("thing", "then", "thing"): EdgeList([0], [1])}
+    assert Size.of(HeteroGraph.from_edges(graph().num_nodes, then)) == Size([9, 2], 40, 241, 0)
+    assert training_bytes(SIZE, 64, Training()) < training_bytes(replace(SIZE, followed=1), 64, Training())
     assert str(Size.of(graph())) == "40 that act, 11 that are met, 241 events"
 
 

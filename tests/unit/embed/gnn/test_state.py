@@ -113,9 +113,13 @@ def test_the_same_bytes_again_and_from_any_state_that_was_kept(yesterday: Any) -
         learnt(g, begin=first.state, checkpoints=kept)
 
 
-def test_a_type_that_is_gone_and_one_that_is_new(yesterday: Any) -> None:
+def test_a_type_that_is_gone_one_that_is_new_and_a_relation_without_edges(yesterday: Any) -> None:
     g = paired(1)
-    edges = dict(g.edges) | {("user", "buys", "product"): EdgeList([0, 1, 2], [0, 1, 1], time=[1, 2, 3])}
+    none = np.zeros(0, np.int64)
+    edges = dict(g.edges) | {
+        ("user", "buys", "product"): EdgeList([0, 1, 2], [0, 1, 1], time=[1, 2, 3]),
+        ("user", "skips", "thing"): EdgeList(none, none),
+    }
     other = HeteroGraph.from_edges({"user": USERS, "thing": THINGS, "product": 2, "video": 0}, edges)
     rows = {"thing": ALL["thing"], "product": np.array([-1, -1]), "video": np.zeros(0, np.int64)}
     emb = learnt(other, begin=yesterday.state.rows(rows))
