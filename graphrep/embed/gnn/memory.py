@@ -71,11 +71,12 @@ def training_bytes(size: Size, dim: int, training: Training | BagTraining) -> in
     moment = training.history * dim * 4
     rivals = sum(min(training.negatives, count) for count in size.things) * 4
     step = training.batch * (_OF_A_MOMENT * moment + _OF_THE_RIVALS * rivals) + 3 * dim * rivals
-    encoded = 3 * _ENCODED_AT_ONCE * moment
+    # Bags have one walk, and encode users without blocks of their histories.
+    folds, encoded = (training.folds, 3 * _ENCODED_AT_ONCE * moment) if isinstance(training, Training) else (0, 0)
     vectors = 2 * size.actors * dim * 4
-    folds = training.folds if isinstance(training, Training) else 0
-    read = _EVENT * size.events + _FOLLOWED * size.followed
-    return (_TABLES + folds + 1) * table + max(step, encoded) + vectors + read
+    return (
+        (_TABLES + folds + 1) * table + max(step, encoded) + vectors + _EVENT * size.events + _FOLLOWED * size.followed
+    )
 
 
 def check_training(size: Size, dim: int, training: Training | BagTraining, memory: int) -> int:

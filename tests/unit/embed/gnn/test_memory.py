@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from graphrep.embed import Choice, Training, fit, plan
+from graphrep.embed import BagTraining, Choice, Training, fit, plan
 from graphrep.embed.gnn.memory import Size, check_training, training_bytes
 from graphrep.embed.gnn.training import Trainer
 from graphrep.embed.history_walk import VectorPowers
@@ -47,6 +47,11 @@ def test_more_of_anything_takes_more(more: dict[str, int]) -> None:
     dim = more.get("dim", 64)
     with_more = replace(training, **{name: value for name, value in more.items() if name != "dim"})
     assert training_bytes(SIZE, dim, with_more) > training_bytes(SIZE, 64, training)
+
+
+def test_bags_take_no_folds() -> None:
+    same = BagTraining(batch=512, history=64, negatives=8192)
+    assert 0 < training_bytes(SIZE, 64, same) < training_bytes(SIZE, 64, Training())
 
 
 def test_the_settings_that_are_named_fit_and_one_more_does_not() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graphrep.embed import Choice, State, Training, fit
+from graphrep.embed import BagTraining, Choice, State, Training, fit
 from graphrep.embed.gnn import fitting
 from graphrep.embed.gnn.kept_state import KeptState
 from graphrep.embed.history_walk import VectorPowers
@@ -194,3 +194,17 @@ def test_as_bytes_it_comes_back_whole_and_finds_rows_by_their_numbers(yesterday:
     wrong = KeptState(yesterday.state, {**ids, "room": np.array([4])}, {}).packed()
     with pytest.raises(InputError, match="2 numbers of room"):
         KeptState.unpacked(wrong, "memory")
+
+
+def test_bags_go_on_from_bags_and_from_nothing_else(yesterday: Any) -> None:
+    bags = BagTraining(epochs=2, batch=64)
+    first = learnt(paired(), training=bags, choice=Choice(vectors=VectorPowers()), share=0.5)
+    assert not first.state.tower
+    still = replace(bags, table_rate=1e-12)
+    again = learnt(paired(1), training=still, begin=first.state)
+    assert np.allclose(again.state.learnt["thing"], first.state.learnt["thing"], atol=1e-6)
+    assert np.abs(first.state.learnt["thing"]).mean() > 1e-3
+    with pytest.raises(InputError, match=r"expected scale \(\), found scale missing"):
+        learnt(paired(1), begin=first.state)
+    with pytest.raises(InputError, match=r"expected scale absent, found scale \(\)"):
+        learnt(paired(1), training=bags, begin=yesterday.state)
