@@ -52,12 +52,16 @@ def start_of(run: Run, ds: str, day: DayGraph, parent: str | None) -> Start:
 
     if parent is None:
         return Start(ds, why="there is no release before")
-    made = releases.read_manifest(run.warehouse, parent).get(Manifest.MODEL) or {}
+    embed, manifest = run.config.embed, releases.read_manifest(run.warehouse, parent)
+    dims = {own["dim"] for own in manifest[Manifest.NODE_TYPES].values()}
+    if dims != {embed.dim}:
+        return Start(ds, why=f"{parent} has other dimensions")
+    made = manifest.get(Manifest.MODEL) or {}
     choice = Choice.of(made["choice"]) if made.get("choice") else None
     kept = _state_before(run, parent, made)
     if isinstance(kept, str):
         return Start(ds, choice=choice, why=kept)
-    about, embed = kept.about, run.config.embed
+    about = kept.about
     days = (dt.date.fromisoformat(ds) - dt.date.fromisoformat(about["cold_ds"])).days
     if days >= embed.cold_every_days:
         return Start(ds, choice=choice, why=f"the last start from the walk was {days} days ago")
@@ -78,10 +82,7 @@ def _state_before(run: Run, parent: str, made: Mapping[str, Any]) -> KeptState |
     content = checkpoints.find(path)
     if content is None or hashlib.sha256(content).hexdigest() != made["state"]:
         return f"the state of {parent} is not there any more"
-    kept = KeptState.unpacked(content, str(path))
-    if kept.state.dim != run.config.embed.dim:
-        return f"{parent} has {kept.state.dim} dimensions"
-    return kept
+    return KeptState.unpacked(content, str(path))
 
 
 class DayCheckpoints:

@@ -237,7 +237,7 @@ def test_a_damaged_state_is_left_behind_and_that_is_said(again: Any, done: Any) 
     ("embed", "why"),
     [
         ({"cold_every_days": 1}, "the last start from the walk was 1 days ago"),
-        ({"dim": 6}, f"{FIRST}.1 has 8 dimensions"),
+        ({"dim": 6}, f"{FIRST}.1 has other dimensions"),
     ],
 )
 def test_settings_can_ask_for_a_start_from_the_walk(again: Any, embed: dict[str, Any], why: str) -> None:
@@ -255,9 +255,10 @@ def test_without_yesterdays_state_it_starts_cold_and_yesterdays_choice_stays(aga
     assert record["model"]["choice"] == done.records[FIRST][vocab.EMBED]["model"]["choice"]
 
 
-def test_after_the_other_model_it_starts_cold_and_leaves_no_state_behind(again: Any) -> None:
+def test_after_the_other_model_it_starts_cold_and_leaves_no_state_behind(again: Any, done: Any) -> None:
     configure(again, model="autocovariance")
     record, told = embed_again(again, SECOND)
+    assert record["model"]["choice"] == done.records[FIRST][vocab.EMBED]["model"]["choice"]
     assert (record["training"], record["model"]["learnt"], record["model"]["state"]) == (None, None, None)
     assert told[-1] == f"fit {SECOND}"
     assert not files_of(folder(again, SECOND))
