@@ -43,3 +43,10 @@ DS: Final = "ds"
 
 EdgeType = tuple[str, str, str]
 """(source node type, relation, destination node type)."""
+
+OWN: Final = "graph"
+BLEND: Final = "blend"
+CONTENT: Final = "content"
+PRIOR: Final = "prior"
+SOURCES: Final = (OWN, BLEND, CONTENT, PRIOR)
+"""What a published vector is made of, in the order of the numbers that stand for it."""

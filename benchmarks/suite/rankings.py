@@ -13,7 +13,9 @@ data and no publication.
   train.txt alone. No published row.
 * amazon_cdsr: HR@10 / NDCG@10 of each user's last item among 999 others of its domain. Days are the finest time, and
   inside a day the file is sorted by item: users whose last item came on a day of its own stand in rows of their own.
-* kuairand_pure_slice: recall@50 / NDCG@50 of the long views after the cut, from those before it.
+* kuairand_pure_slice: recall@50 / NDCG@50 of the long views after the cut, from those before it; of all users, and of
+  those with so many long views before it. *autocovariance* rows are of the joint walk; *cold start*: what would be
+  published of the same vectors (``graphrep.embed.cold_start``), without and with what is known of the videos.
 
 *hybrid* rows, with ``--hybrid``: ``fit(model="hybrid")`` with its default settings and the walk's choice; the note
 says which share of what was learnt was published, 0 where the walk ranked hidden events as well.
@@ -30,6 +32,7 @@ import gzip
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +42,9 @@ from numpy.typing import NDArray
 
 from benchmarks.suite import topn
 from benchmarks.suite.report import Row, Values, peak, reset_peak
-from graphrep.embed import Choice, fit
+from graphrep.embed import Choice, Embedding, fit
+from graphrep.embed.cold_choice import choose_gates
+from graphrep.embed.cold_start import publish
 from graphrep.embed.histories import histories
 from graphrep.embed.history_walk import HistoryWalk
 from graphrep.graph import EdgeList, HeteroGraph
@@ -56,6 +61,13 @@ T3 = "directed transition walk T³"
 UNORDERED = f"{T3}, equal days as unordered"
 NEIGHBOURS = {"common neighbours, paths of three": (0.0, 0.0, 0.0), "resource allocation, twice": (-1.0, -1.0, 0.0)}
 """Powers of the degrees that the company walk passes; times are not read."""
+VIEWS = (
+    ("", 1, np.inf),
+    ("users with 1 view", 1, 1),
+    ("with 2 or 3", 2, 3),
+    ("with 4 to 7", 4, 7),
+    ("with 8 or more", 8, np.inf),
+)
 _BLOCK = 500
 
 PUBLISHED: dict[str, dict[str, Values]] = {
@@ -81,13 +93,17 @@ COMPUTED_BEFORE: dict[str, dict[str, Values]] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """What one table asks. graphs: of types user and item, by what is added to the method's name; popular: (items,)."""
+    """What one table asks. graphs: of types user and item, by what is added to the method's name; popular: (items,).
+
+    content: (items, f), where the question is also about who and what is cold.
+    """
 
     name: str
     columns: tuple[str, ...]
     graphs: Mapping[str, HeteroGraph]
     popular: Ints
     judge: Callable[[topn.ScoreRows], Values]
+    content: NDArray[np.float32] | None = None
 
     def row(
         self, method: str, score: topn.ScoreRows, exact: Row | None = None, fitted: float | None = None, **note: Any
@@ -189,11 +205,16 @@ def kuairand(data: Path, seed: int = 0) -> Iterator[Problem]:
     edges = EdgeList(feed.train.user, feed.train.item, time=feed.train.time // 1000)
     graph = graph_of(len(feed.users), len(feed.items), {"views": edges})
 
+    views = np.diff(train.indptr)
+
     def judge(score: topn.ScoreRows) -> Values:
-        return {"": topn.recall_and_ndcg(score, train, test, k=50)}
+        users, recall, ndcg = topn.each_recall_and_ndcg(score, train, test, k=50)
+        parts = {name: (views[users] >= least) & (views[users] <= most) for name, least, most in VIEWS}
+        return {name: (float(recall[inside].mean()), float(ndcg[inside].mean())) for name, inside in parts.items()}
 
     popular = np.bincount(train.indices, minlength=len(feed.items))
-    yield Problem("kuairand_pure_slice", ("recall@50", "NDCG@50"), {"": graph}, popular, judge)
+    content = topn.kuairand_content(feed.items, data)
+    yield Problem("kuairand_pure_slice", ("recall@50", "NDCG@50"), {"": graph}, popular, judge, content)
 
 
 READERS: dict[str, Callable[[Path, int], Iterator[Problem]]] = dict(
@@ -249,8 +270,36 @@ def fitted_rows(
             yield exact
         method = labelled(f"vectors, d = {dim}", label)
         yield problem.row(method, lambda users, emb=emb: emb.score("user", users, "item"), exact, seconds)
+        if problem.content is not None:
+            again = partial(fit, dim=dim, seed=seed, device=device, **known)
+            yield from cold_rows(problem, method, graph, emb, seed, again)
+            joint = partial(fit, dim=dim, seed=seed, device=device, walk="joint")
+            plain, method = joint(graph), f"autocovariance, d = {dim}"
+            yield problem.row(method, lambda users, emb=plain: emb.score("user", users, "item"), exact)
+            yield from cold_rows(problem, method, graph, plain, seed, joint)
         if hybrid:
             yield hybrid_row(problem, label, graph, dim, seed, device, emb.choice, exact)
+
+
+def cold_rows(
+    problem: Problem,
+    method: str,
+    graph: HeteroGraph,
+    emb: Embedding,
+    seed: int,
+    refit: Callable[[HeteroGraph], Embedding],
+) -> Iterator[Row]:
+    """What would be published, with the prior alone and with the content of items; the note has the gates."""
+    content: dict[str, dict[str, Any]] = {"cold start": {}, "cold start, content": {"item": problem.content}}
+    for name, known in content.items():
+        reset_peak()
+        start = time.perf_counter()
+        gates = choose_gates(graph, refit, known, seed=seed)
+        out = publish(graph, emb, gates, known).vectors
+        seconds = time.perf_counter() - start
+        note = {f"{g.node_type} {g.least}-{g.most} {g.estimate}": f"{g.gate:g} / {g.scale:g}" for g in gates}
+        score = lambda users, x=out: x["user"][users] @ x["item"].T  # noqa: E731
+        yield problem.row(f"{method}, {name}", score, fitted=seconds, **note)
 
 
 def hybrid_row(

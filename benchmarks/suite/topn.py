@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from pyarrow.csv import read_csv
 
 from benchmarks.suite.graphs import DATA
 from graphrep.errors import InputError
@@ -77,6 +78,14 @@ def recall_and_ndcg(score_rows: ScoreRows, known: Any, test: Any, k: int = 20, b
         k: places.
         block: users at once.
     """
+    _, recall, ndcg = each_recall_and_ndcg(score_rows, known, test, k, block)
+    return float(recall.mean()), float(ndcg.mean())
+
+
+def each_recall_and_ndcg(
+    score_rows: ScoreRows, known: Any, test: Any, k: int = 20, block: int = 512
+) -> tuple[Ints, NDArray[np.float64], NDArray[np.float64]]:
+    """The users with test items, and recall@k and NDCG@k of each: :func:`recall_and_ndcg` before the mean."""
     wanted = sp.csr_array(test != 0)
     left_out = sp.csr_array(known)
     users = np.flatnonzero(np.diff(wanted.indptr))
@@ -87,7 +96,7 @@ def recall_and_ndcg(score_rows: ScoreRows, known: Any, test: Any, k: int = 20, b
         relevant = np.split(wanted[rows].indices, wanted[rows].indptr[1:-1])
         recall.append(recall_at_k(best, relevant, k, per_row=True))
         ndcg.append(ndcg_at_k(best, relevant, k, per_row=True))
-    return float(np.concatenate(recall).mean()), float(np.concatenate(ndcg).mean())
+    return users, np.concatenate(recall), np.concatenate(ndcg)
 
 
 @dataclass(frozen=True)
@@ -209,6 +218,32 @@ def kuairand(data: Path = DATA, positive: str = "long_view") -> Feed:
     table = pa.concat_tables([pq.read_table(path, columns=columns) for path in sorted(folder.glob("log_*.parquet"))])
     user, video, time, author, liked = (table[column].to_numpy() for column in columns)
     return cut_feed(user, video, time, author, liked, int(KUAIRAND_TEST_BEGINS.timestamp() * 1000))
+
+
+def kuairand_content(items: Ints, data: Path = DATA) -> NDArray[np.float32]:
+    """(items, f) what is known of a video before anybody has seen it: tags, kind of upload and music, day, length.
+
+    Each is a block of zeros and ones of length 1, and in that order the blocks weigh 1, .5, .5, .3 and .3.
+    """
+    table = read_csv(_folder(data, "kuairand_pure_slice") / "video_features_basic_pure.csv.gz")
+    row = {video: i for i, video in enumerate(table["video_id"].to_pylist())}
+    at = [row[video] for video in items.tolist()]
+    length = np.nan_to_num(table["video_duration"].to_numpy(zero_copy_only=False).astype(float), nan=0.0)
+    fifth = np.searchsorted(np.quantile(length, [0.2, 0.4, 0.6, 0.8]), length)
+    columns = [table[name].to_pylist() for name in ("tag", "upload_type", "music_type", "upload_dt")]
+    weights = (1.0, 0.5, 0.5, 0.3, 0.3)
+    blocks = [w * _marks(c) for w, c in zip(weights, [*columns, fifth.tolist()], strict=True)]
+    return np.concatenate(blocks, axis=1)[at].astype(np.float32)
+
+
+def _marks(values: list[Any]) -> NDArray[np.float64]:
+    """Rows of length 1, a column for each word of values such as "3,17"."""
+    words = [str(value).split(",") for value in values]
+    place = {word: i for i, word in enumerate(sorted({word for own in words for word in own}))}
+    marks = np.zeros((len(words), len(place)))
+    for i, own in enumerate(words):
+        marks[i, [place[word] for word in own]] = 1 / np.sqrt(len(own))
+    return marks
 
 
 def cut_feed(user: Ints, video: Ints, time: Ints, author: Ints, positive: Ints, begins: int) -> Feed:

@@ -43,6 +43,7 @@ def lookup(
                 "key": key,
                 "found": bool(hit.found[i]),
                 "fallback": bool(hit.fallback[i]),
+                "source": str(hit.source[i]),
                 "age_days": int(hit.age_days[i]),
                 "degree": int(hit.degree[i]),
                 "vector": [float(x) for x in hit.vectors[i]],
@@ -57,13 +58,14 @@ def lookup(
             key,
             _yes(hit.found[i]),
             _yes(hit.fallback[i]),
+            str(hit.source[i]),
             str(hit.age_days[i]),
             str(hit.degree[i]),
             _few(hit.vectors[i]),
         ]
         for i, key in enumerate(keys)
     ]
-    print_table(["key", "found", "fallback", "age_days", "degree", "vector"], rows)
+    print_table(["key", "found", "fallback", "source", "age_days", "degree", "vector"], rows)
 
 
 def _yes(value: Any) -> str:

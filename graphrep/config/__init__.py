@@ -5,6 +5,7 @@ An unknown key is an error that names its path.
 
 from graphrep.config.embed import HISTORY, Embed, Training
 from graphrep.config.model import (
+    ColdStart,
     ColumnSource,
     Config,
     Evaluate,
@@ -32,6 +33,7 @@ from graphrep.config.relations import (
 
 __all__ = [
     "HISTORY",
+    "ColdStart",
     "ColumnSource",
     "Config",
     "Embed",

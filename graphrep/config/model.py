@@ -126,6 +126,22 @@ class Spark(Strict):
     shuffle_partitions: int = Field(ge=1)
 
 
+class ColdStart(Strict):
+    """What is published for nodes with few edges: ``graphrep.embed.cold_start``."""
+
+    buckets: tuple[int, ...] = Field(min_length=1)
+    neighbours: int = Field(ge=1)
+    temperature: float = Field(gt=0)
+    max_loss: float = Field(ge=0, le=1)
+    hidden: float = Field(ge=0.01, le=0.9)
+
+    @model_validator(mode="after")
+    def _buckets_rise(self) -> Self:
+        if self.buckets[0] != 0 or list(self.buckets) != sorted(set(self.buckets)):
+            raise ValueError(f"buckets: expected numbers of edges that rise from 0, found {list(self.buckets)}")
+        return self
+
+
 class Target(Strict):
     """One question of the quality table: which of ``to`` will ``from`` meet through ``relations`` on the label day."""
 
@@ -173,6 +189,7 @@ class Config(Strict):
     weekly_beyond_days: int = Field(ge=7)
     spark: Spark
     embed: Embed
+    cold_start: ColdStart
     evaluate: Evaluate
     gates: Gates
 

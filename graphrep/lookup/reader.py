@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from graphrep import vocab
 from graphrep.contracts import Manifest
 from graphrep.errors import InputError, StoreError
 from graphrep.lookup.keys import BYTES, HASHES, OFFSETS, KeyTable
 from graphrep.store import files, releases
 
 VECTORS, PRIOR, FALLBACK, DEGREE, AGE_DAYS = "vectors", "prior", "fallback", "degree", "age_days"
+SOURCE = "source"
 ARRAYS = (HASHES, OFFSETS, BYTES, VECTORS, PRIOR, FALLBACK, DEGREE, AGE_DAYS)
+
+_NAMES = np.array(vocab.SOURCES)
+_PRIOR = vocab.SOURCES.index(vocab.PRIOR)
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -28,9 +33,11 @@ class Hit:
     """The answer for a list of keys, in their order.
 
     Attributes:
-        vectors: (n, d) float32. A key without a vector of its own gets its type's prior: the mean vector.
+        vectors: (n, d) float32. An unknown key gets its type's prior.
         found: (n,) bool, the release holds the key.
-        fallback: (n,) bool, the vector is the prior: an unknown key, or a known one with no walk in the graph.
+        fallback: (n,) bool, nothing of the vector is the key's own: an unknown key, or one with no walk in the graph.
+        source: (n,) str, what the vector is made of: "graph", the walk alone; "blend", the walk and an estimate, for
+            keys with few edges; "content", what is like it; "prior", what its type is told in general.
         age_days: (n,) int32, days from the key's newest event to the release's day; −1 where not found.
         degree: (n,) int64, edges behind the vector; 0 where not found.
     """
@@ -40,6 +47,7 @@ class Hit:
     fallback: Bools
     age_days: npt.NDArray[np.int32]
     degree: npt.NDArray[np.int64]
+    source: npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class _Type:
     fallback: Bools
     degree: npt.NDArray[np.int64]
     age_days: npt.NDArray[np.int32]
+    source: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -100,13 +109,14 @@ class Release:
         if not len(table.keys):
             blank = np.zeros(len(keys), dtype=np.int64)
             vectors = np.broadcast_to(table.prior, (len(keys), len(table.prior))).copy()
-            return Hit(vectors, found, ~found, (blank - 1).astype(np.int32), blank)
+            return Hit(vectors, found, ~found, (blank - 1).astype(np.int32), blank, _NAMES[blank + _PRIOR])
         return Hit(
             vectors=np.where(found[:, None], table.vectors[at], table.prior).astype(np.float32),
             found=found,
             fallback=np.where(found, table.fallback[at], True),
             age_days=np.where(found, table.age_days[at], -1).astype(np.int32),
             degree=np.where(found, table.degree[at], 0),
+            source=_NAMES[np.where(found, table.source[at], _PRIOR)],
         )
 
     def neighbors(self, node_type: str, key: str, to: str, k: int = 10) -> list[Neighbor]:
@@ -118,7 +128,7 @@ class Release:
             raise InputError("k of at least 1", found=str(k))
         others = self._type(to)
         scores = others.vectors @ self.get(node_type, [key]).vectors[0]
-        scores = np.where(others.fallback, -np.inf, scores)
+        scores = np.where(others.fallback & (others.source == _PRIOR), -np.inf, scores)
         if to == node_type:
             row = int(others.keys.rows([key])[0])
             scores[row if row >= 0 else slice(0, 0)] = -np.inf
@@ -131,8 +141,15 @@ class Release:
                 raise InputError(f"one of the types {self.types}", found=repr(node_type), where=self.release_id)
             read = {a: releases.open_array(self.warehouse, self.release_id, f"{node_type}.{a}") for a in ARRAYS}
             own: dict[str, Any] = {a: read[a] for a in (VECTORS, PRIOR, FALLBACK, DEGREE, AGE_DAYS)}
-            self._open[node_type] = _Type(keys=KeyTable.from_arrays(read), **own)
+            self._open[node_type] = _Type(keys=KeyTable.from_arrays(read), source=self._source(node_type, own), **own)
         return self._open[node_type]
+
+    def _source(self, node_type: str, own: dict[str, Any]) -> Any:
+        """What the rows are made of; a release that does not tell has the prior where it says fallback."""
+        name = f"{node_type}.{SOURCE}"
+        if f"{name}.npy" in self.manifest[Manifest.FILES]:
+            return releases.open_array(self.warehouse, self.release_id, name)
+        return np.where(own[FALLBACK], _PRIOR, vocab.SOURCES.index(vocab.OWN)).astype(np.uint8)
 
 
 def open_release(warehouse: str | Path, release_id: str | None = None, *, verify: bool = False) -> Release:

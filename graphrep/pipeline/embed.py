@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +14,15 @@ from graphrep.config import HISTORY, Embed
 from graphrep.contracts import Manifest
 from graphrep.errors import InputError, StoreError
 from graphrep.lookup import Release, open_release
+from graphrep.pipeline import cold_start
 from graphrep.pipeline.context import Run, fingerprint
 from graphrep.pipeline.load import DayGraph, load_graph
 from graphrep.pipeline.training import DayCheckpoints, Start, finish, inputs_of, start_of
 from graphrep.store import releases, runlog, tables
+
+if TYPE_CHECKING:
+    from graphrep.embed import Choice, Embedding
+    from graphrep.graph.hetero import HeteroGraph
 
 Floats = npt.NDArray[np.float32]
 
@@ -34,15 +38,16 @@ def run_embed(run: Run, ds: str) -> dict[str, Any]:
     parent = releases.served_before(run.warehouse, ds)
     inputs = [
         built[runlog.FINGERPRINT],
-        run.config.fingerprint("embed", "seed", "relations", "transitions", "similarities"),
+        run.config.fingerprint("embed", "seed", "relations", "transitions", *cold_start.SECTIONS),
+        run.config.evaluate.k,
+        cold_start.content_inputs(run, built["window"][1]),
         __version__,
     ]
     before = releases.read_manifest(run.warehouse, parent) if parent else {}
     inputs.append([parent, before.get(Manifest.FILES), before.get(Manifest.MODEL)])
     print_of_inputs = fingerprint(inputs)
     done = runlog.read_stage(run.warehouse, ds, vocab.EMBED)
-    path = tables.partition(run.warehouse, tables.VECTORS, ds)
-    if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, path):
+    if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, ds):
         return done
     with run.progress.stage(f"embed {ds}", 1) as step:
         day = load_graph(run, ds)
@@ -120,6 +125,7 @@ def _fit(run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kep
     choice = emb.choice and emb.choice.plain()
     made = {"name": config.model, "learnt": emb.learnt, "choice": choice, "state": state}
     record = {"model": made, "training": _training(config, start, tried) if config.learns else None}
+    record["cold_start"] = cold_start.write_published(run, ds, day, emb, lambda g: _walk(run, g, emb.choice))
     aligned = emb.alignment
     if before is None or aligned is None:
         space_id = f"{ds}-{run.config.fingerprint('embed', 'seed')[:8]}"
@@ -128,6 +134,23 @@ def _fit(run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kep
     held_out = aligned.held_out_residual if math.isfinite(aligned.held_out_residual) else aligned.residual
     alignment = {"anchors": aligned.anchors, "residual": aligned.residual, "held_out_residual": held_out}
     return {**record, "parent": parent, "space_id": before.space_id, "alignment": alignment}
+
+
+def _walk(run: Run, g: HeteroGraph, choice: Choice | None) -> Embedding:
+    """The walk of a part of the day's graph; of what is learnt too, the gates of cold nodes are chosen on its walk."""
+    from graphrep.embed import fit
+
+    config = run.config.embed
+    steps = {"markov_time": config.markov_time, "lazy": config.lazy}
+    return fit(
+        g,
+        dim=config.dim,
+        seed=run.config.seed,
+        device=config.device,
+        walk=config.walk,
+        relation_weights={kind.label: kind.weight for kind in run.config.graph_relations.values()},
+        **({"choice": choice} if config.walk == HISTORY else steps),
+    )
 
 
 def _options(config: Embed, start: Start, kept: DayCheckpoints) -> dict[str, Any]:
@@ -159,7 +182,7 @@ def _training(config: Embed, start: Start, tried: Mapping[str, float]) -> dict[s
 
 
 def previous_vectors(day: DayGraph, before: Release, dim: int) -> dict[str, Floats] | None:
-    """The earlier release's vectors in the rows of today; zeros where it has none of its own.
+    """The earlier release's vectors in the rows of today; zeros where it has none of the walk's own.
 
     Returns:
         type → (n, dim) float32; None where no node is shared or the dimension differs: a new space begins.
@@ -169,12 +192,15 @@ def previous_vectors(day: DayGraph, before: Release, dim: int) -> dict[str, Floa
         if node_type not in before.types or before.manifest[Manifest.NODE_TYPES][node_type]["dim"] != dim:
             continue
         hit = before.get(node_type, nodes.keys)
-        found[node_type] = np.where(hit.fallback[:, None], np.float32(0), hit.vectors)
+        own = hit.source == vocab.OWN  # what was blended is no turn of a walk's vector
+        found[node_type] = np.where(own[:, None], hit.vectors, np.float32(0))
     return found if any(vectors.any() for vectors in found.values()) else None
 
 
-def _written(run: Run, path: Path) -> bool:
-    return all((path / f"{node_type}.npy").is_file() for node_type in run.config.nodes)
+def _written(run: Run, ds: str) -> bool:
+    path = tables.partition(run.warehouse, tables.VECTORS, ds)
+    fitted = all((path / f"{node_type}.npy").is_file() for node_type in run.config.nodes)
+    return fitted and cold_start.is_written(run, ds)
 
 
 def day_vectors(run: Run, ds: str) -> dict[str, Floats]:
@@ -182,7 +208,7 @@ def day_vectors(run: Run, ds: str) -> dict[str, Floats]:
     if not runlog.read_stage(run.warehouse, ds, vocab.EMBED):
         raise InputError(f"the vectors of {ds}", found="none", fix=f"run graphrep embed --ds {ds} first")
     path = tables.partition(run.warehouse, tables.VECTORS, ds)
-    if not _written(run, path):
+    if not _written(run, ds):
         raise StoreError("vectors of every node type", found="fewer", where=str(path), fix="run stage embed again")
     read = tables.read_arrays(path)
     return {node_type: array.view(np.float32) for node_type, array in read.items()}

@@ -15,6 +15,7 @@ from graphrep.contracts import Edge, Manifest
 from graphrep.evaluate import baselines, gates
 from graphrep.evaluate.quality import QualityRow, Question, quality_table
 from graphrep.lookup import open_release
+from graphrep.pipeline.cold_start import day_published
 from graphrep.pipeline.context import Run, fingerprint
 from graphrep.pipeline.embed import day_vectors, graph_record
 from graphrep.pipeline.load import DayGraph, load_graph
@@ -42,21 +43,21 @@ def run_evaluate(run: Run, ds: str) -> dict[str, Any]:
     """
     run.check_ds(ds)
     built = graph_record(run, ds)
-    vectors = day_vectors(run, ds)
+    vectors, published = day_vectors(run, ds), day_published(run, ds).vectors
     embedded = runlog.read_stage(run.warehouse, ds, vocab.EMBED) or {}
     # A label day after the day itself may or may not be there: what is published must not depend on that.
     label_day = built["label_day"]
     labels_done = runlog.read_stage(run.warehouse, label_day, vocab.EDGES) if label_day <= ds else None
-    settings = run.config.fingerprint("evaluate", "gates", "relations")
+    settings = run.config.fingerprint("evaluate", "cold_start", "gates", "relations")
     print_of_inputs = fingerprint(embedded[runlog.FINGERPRINT], labels_done, settings, __version__)
     done = runlog.read_stage(run.warehouse, ds, vocab.EVALUATE)
     if done and done.get(runlog.FINGERPRINT) == print_of_inputs:
         return done
     with run.progress.stage(f"evaluate {ds}", 2) as step:
         day = load_graph(run, ds)
-        rows, labels = _quality(run, day, label_day, vectors) if labels_done else ([], {})
+        rows, labels = _quality(run, day, label_day, published) if labels_done else ([], {})
         step("quality")
-        verdict = gates.judge(_checks(run, day, vectors, embedded, rows))
+        verdict = gates.judge(_checks(run, day, vectors, published, embedded, rows))
         record = {
             runlog.FINGERPRINT: print_of_inputs,
             "label_day": label_day if labels_done else None,
@@ -84,6 +85,7 @@ def _quality(
             k=run.config.evaluate.k,
             low_history=run.config.evaluate.low_history,
             exclude_seen=target.exclude_seen,
+            buckets=run.config.cold_start.buckets,
         )
     return rows, labels
 
@@ -117,7 +119,22 @@ def ask(run: Run, day: DayGraph, label_day: str, name: str, target: Target) -> t
         "candidates": m,
         "candidates_not_in_graph": len(new),
     }
-    return Question(name, users, relevant, _history(day, target)), counts
+    return Question(name, users, relevant, _history(day, target), _cold(run, day, target.dst, label_day)), counts
+
+
+def _cold(run: Run, day: DayGraph, node_type: str, label_day: str) -> dict[str, npt.NDArray[np.bool_]]:
+    """Candidates of few edges; and those first met on the graph's last day or, new to the graph, on the label day."""
+    from graphrep.embed.cold_estimates import degrees
+
+    degree = degrees(day.graph, tuple(run.config.similarities))[node_type]
+    first = np.full(len(degree), np.iinfo(np.int64).max)
+    for (src, _, dst), edges in day.graph.edges.items():
+        if dst == node_type and src != dst and edges.time is not None:
+            np.minimum.at(first, edges.dst, edges.time)
+    last_day = np.datetime64(label_day, "s").astype(np.int64) - vocab.DAY_MS // 1000
+    fresh = (degree > 0) & (first >= last_day)
+    few = degree < run.config.cold_start.buckets[-1]
+    return {"few edges": np.append(few, False), "first day": np.append(fresh, True)}
 
 
 def _history(day: DayGraph, target: Target) -> Any:
@@ -138,12 +155,17 @@ def scorers_of(question: Question, users: Floats, candidates: Floats) -> dict[st
 
 
 def _checks(
-    run: Run, day: DayGraph, vectors: Mapping[str, Floats], embedded: Mapping[str, Any], rows: list[QualityRow]
+    run: Run,
+    day: DayGraph,
+    vectors: Mapping[str, Floats],
+    published: Mapping[str, Floats],
+    embedded: Mapping[str, Any],
+    rows: list[QualityRow],
 ) -> list[gates.Check]:
     limits = run.config.gates
     checks = []
     for node_type, own in vectors.items():
-        rows_bad = gates.non_finite_rows(own)
+        rows_bad = gates.non_finite_rows(published[node_type])
         checks.append(gates.Check("rows not finite", node_type, rows_bad, high=limits.max_non_finite_rows))
         joined = day.nodes[node_type].degree > 0
         share = gates.zero_row_share(own[joined])
@@ -151,22 +173,25 @@ def _checks(
         alone = 1 - float(joined.mean()) if len(joined) else 0.0
         checks.append(gates.Check("share of keys without an edge", node_type, alone))
     if embedded["parent"]:
-        checks += _drift_checks(run, vectors, embedded)
+        walked = {t: published[t][own.any(axis=1)] for t, own in vectors.items()}
+        checks += _drift_checks(run, {t: len(own) for t, own in vectors.items()}, walked, embedded)
     return checks + _lift_checks(rows, limits)
 
 
-def _drift_checks(run: Run, vectors: Mapping[str, Floats], embedded: Mapping[str, Any]) -> list[gates.Check]:
+def _drift_checks(
+    run: Run, counts: Mapping[str, int], walked: Mapping[str, Floats], embedded: Mapping[str, Any]
+) -> list[gates.Check]:
     limits = run.config.gates
     before = open_release(run.warehouse, embedded["parent"])
     checks = []
     for node_type in before.types:
         count = before.manifest[Manifest.NODE_TYPES][node_type]["count"]
-        now = len(vectors.get(node_type, ()))
+        now = counts.get(node_type, 0)
         checks.append(gates.Check("drop of keys", node_type, 1 - now / count, high=limits.max_count_drop))
         if not now:
             continue
         hit = before.get(node_type, before.keys(node_type))
-        ratio = gates.median_norm(vectors[node_type]) / gates.median_norm(hit.vectors[~hit.fallback])
+        ratio = gates.median_norm(walked[node_type]) / gates.median_norm(hit.vectors[~hit.fallback])
         low, high = limits.min_norm_ratio, limits.max_norm_ratio
         checks.append(gates.Check("ratio of median norms", node_type, ratio, low=low, high=high))
     residual = embedded["alignment"]["held_out_residual"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,14 @@ from graphrep.contracts import EMBEDDING, Embedding, Manifest, check_table
 from graphrep.errors import GateRefusedError, InputError
 from graphrep.lookup import keys as key_codec
 from graphrep.lookup import reader
+from graphrep.pipeline.cold_start import day_published
 from graphrep.pipeline.context import Run
 from graphrep.pipeline.embed import day_vectors, graph_record
 from graphrep.pipeline.load import Nodes, load_graph
 from graphrep.store import releases, runlog, tables
+
+if TYPE_CHECKING:
+    from graphrep.embed.cold_start import Published
 
 RESULT_SECTIONS = (
     "seed",
@@ -33,6 +37,7 @@ RESULT_SECTIONS = (
     "item_vectors",
     "similarities",
     "embed",
+    "cold_start",
     "evaluate",
     "gates",
 )
@@ -82,14 +87,15 @@ def run_publish(run: Run, ds: str, *, at: dt.datetime) -> dict[str, Any]:
 
 
 Arrays = dict[str, npt.NDArray[np.generic]]
+Floats = npt.NDArray[np.float32]
 
 
 def _release_content(run: Run, ds: str, judged: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Arrays]]:
     built = graph_record(run, ds)
     embedded = runlog.read_stage(run.warehouse, ds, vocab.EMBED) or {}
     day = load_graph(run, ds)
-    vectors = day_vectors(run, ds)
-    arrays = {t: _type_arrays(ds, nodes, vectors[t]) for t, nodes in day.nodes.items() if nodes.keys}
+    vectors, published = day_vectors(run, ds), day_published(run, ds)
+    arrays = {t: _type_arrays(ds, t, nodes, vectors[t], published) for t, nodes in day.nodes.items() if nodes.keys}
     content = {
         Manifest.DS: ds,
         Manifest.SPACE_ID: embedded["space_id"],
@@ -108,19 +114,16 @@ def _release_content(run: Run, ds: str, judged: dict[str, Any]) -> tuple[dict[st
     return content, arrays
 
 
-def _type_arrays(ds: str, nodes: Nodes, vectors: npt.NDArray[np.float32]) -> Arrays:
-    """One type's release arrays, rows in the order of the key hashes. Nodes without a walk get the prior."""
+def _type_arrays(ds: str, node_type: str, nodes: Nodes, own: Floats, published: Published) -> Arrays:
+    """One type's release arrays, rows in the order of the key hashes."""
     order = key_codec.row_order(nodes.keys)
-    fallback: npt.NDArray[np.bool_] = np.logical_not(vectors.any(axis=1))
-    own = vectors[~fallback]
-    prior = own.mean(axis=0) if len(own) else np.zeros(vectors.shape[1], np.float32)
-    filled = np.where(fallback[:, None], prior.astype(np.float32), vectors)
     today = np.datetime64(ds).astype("datetime64[D]").astype(np.int64)
     return {
         "keys": np.asarray(nodes.keys, dtype=object)[order],
-        reader.VECTORS: np.ascontiguousarray(filled[order], dtype=np.float32),
-        reader.PRIOR: prior.astype(np.float32),
-        reader.FALLBACK: fallback[order],
+        reader.VECTORS: np.ascontiguousarray(published.vectors[node_type][order]),
+        reader.PRIOR: np.array(published.priors[node_type]),
+        reader.FALLBACK: np.logical_not(own.any(axis=1))[order],
+        reader.SOURCE: published.sources[node_type][order],
         reader.DEGREE: nodes.degree[order],
         reader.AGE_DAYS: (today - nodes.last_ts[order] // vocab.DAY_MS).astype(np.int32),
     }

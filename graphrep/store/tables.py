@@ -32,6 +32,7 @@ ADJACENCY = "adjacency"
 ARRAYS = "arrays"
 VECTORS = "vectors"
 CHECKPOINTS = "checkpoints"
+PUBLISHED = "published"
 
 BATCH_ROWS = 1 << 18
 
