@@ -23,8 +23,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Pairs = tuple[Ints, Ints]
-Hidden = dict[tuple[str, str], Pairs]
-"""(type that acts, type that is met) → rows of both, each pair once."""
+Hidden = dict[tuple[str, str], Pairs]  # (type that acts, type that is met) → rows of both, each pair once
 
 GATES = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 SCALES = (1.0, 0.5, 0.25, 0.125, 0.0625)
@@ -51,8 +50,7 @@ def choose_gates(
     Those that act: of each bucket the gate that ranks its hidden edges best, by the mean of 1 / log2(1 + rank). What is
     met: the gate and scale that rank the bucket's hidden edges best in lists of ``k``, among those that cost the hidden
     edges of all no more than the bucket's part of ``max_loss``, since what is raised takes places from others. From the
-    warmest bucket to the coldest, no gate is above the one before it. A bucket is changed where it gains more than
-    chance would.
+    warmest bucket to the coldest, no gate is above the one before it.
 
     Args:
         g: the graph; types that only act are told from types that are met (``graphrep.embed.histories.actor_types``).
@@ -304,17 +302,19 @@ class _Cell:
 def _best_for_things(cell: _Cell, gate: Gate, max_loss: float) -> tuple[Gate, float]:
     """What ranks the bucket best, and the share of the quality of all hidden edges that it costs."""
     own = cell.quality(None)
-    best, found = replace(gate, gate=1.0, scale=SCALES[-1]), own
-    estimated = 0.0
-    for share, scale in product(GATES[1:], SCALES):
-        tried = cell.quality(share, scale)
-        mine = tried[cell.mine]
-        if share == 0:
-            estimated = max(estimated, float(mine.mean()))
-        affordable = share <= gate.gate and tried.mean() >= own.mean() * (1 - max_loss)
-        better = mine.mean() > found[cell.mine].mean() and _surely_better(mine, own[cell.mine], _ERRORS_OF_THINGS)
+    tried = {(share, scale): cell.quality(share, scale) for share, scale in product(GATES[1:], SCALES)}
+    estimated = max(float(found[cell.mine].mean()) for (share, _), found in tried.items() if share == 0)
+    allowed = {key: found for key, found in tried.items() if key[0] <= gate.gate}
+    chosen, best = (1.0, SCALES[-1]), own
+    if gate.gate < 1.0:
+        chosen, best = max(allowed.items(), key=lambda item: item[1].mean())
+    for key, found in allowed.items():
+        mine = found[cell.mine]
+        affordable = found.mean() >= own.mean() * (1 - max_loss)
+        better = mine.mean() > best[cell.mine].mean() and _surely_better(mine, own[cell.mine], _ERRORS_OF_THINGS)
         if affordable and better:
-            best, found = replace(gate, gate=share, scale=scale), tried
-    before, after = (float(quality[cell.mine].mean()) for quality in (own, found))
-    cost = 1 - float(found.mean() / own.mean()) if own.any() else 0.0
-    return replace(best, own=before, estimated=estimated, blended=after), cost
+            chosen, best = key, found
+    before, after = (float(quality[cell.mine].mean()) for quality in (own, best))
+    cost = 1 - float(best.mean() / own.mean()) if own.any() else 0.0
+    share, scale = chosen
+    return replace(gate, gate=share, scale=scale, own=before, estimated=estimated, blended=after), cost

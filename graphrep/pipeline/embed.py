@@ -124,8 +124,9 @@ def _fit(run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kep
     state = finish(run, ds, day, emb.state, start, tried)
     choice = emb.choice and emb.choice.plain()
     made = {"name": config.model, "learnt": emb.learnt, "choice": choice, "state": state}
-    record = {"model": made, "training": _training(config, start, tried) if config.learns else None}
-    record["cold_start"] = cold_start.write_published(run, ds, day, emb, lambda g: _walk(run, g, emb.choice))
+    gates = cold_start.write_published(run, ds, day, emb, lambda g: _walk(run, g, emb.choice))
+    training = _training(config, start, tried) if config.learns else None
+    record = {"model": made, "training": training, "cold_start": gates}
     aligned = emb.alignment
     if before is None or aligned is None:
         space_id = f"{ds}-{run.config.fingerprint('embed', 'seed')[:8]}"

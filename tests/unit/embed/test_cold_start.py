@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graphrep import vocab
 from graphrep.embed import fit
-from graphrep.embed.cold_choice import choose_gates, hide_newest
+from graphrep.embed.cold_choice import _best_for_things, choose_gates, hide_newest
 from graphrep.embed.cold_estimates import degrees
 from graphrep.embed.cold_start import ColdStart, Gate, Published, publish
 from graphrep.errors import InputError
@@ -88,6 +88,13 @@ def test_users_without_an_edge_are_given_what_ranks_by_what_newcomers_meet(world
     assert np.corrcoef((out.vectors["host"] @ row)[mature], met[mature])[0, 1] > 0.3
 
 
+def test_each_of_those_that_act_tells_once() -> None:
+    watched = EdgeList([0, 1, 2, *[3] * 40], [0, 0, 0, *[1] * 40])
+    g = HeteroGraph.from_edges({"user": 4, "host": 2}, {WATCHES: watched})
+    prior = publish(g, {"user": np.ones((4, 2), np.float32), "host": np.eye(2, dtype=np.float32)}, []).priors["user"]
+    assert prior[0] / prior[1] == pytest.approx(3, rel=1e-5)
+
+
 def test_mature_rows_and_gates_of_one_leave_the_bytes_as_they_are(world: Any) -> None:
     g, content, _, emb, gates = world
     out = publish(g, emb, gates, content)
@@ -99,6 +106,7 @@ def test_mature_rows_and_gates_of_one_leave_the_bytes_as_they_are(world: Any) ->
     for kind in emb:
         own = emb[kind].any(axis=1)
         assert untouched.vectors[kind][own].tobytes() == emb[kind][own].tobytes()
+        assert (untouched.sources[kind][own] == vocab.SOURCES.index("graph")).all()
 
 
 def test_no_gate_is_above_that_of_a_bucket_with_more_edges(world: Any) -> None:
@@ -133,6 +141,39 @@ def test_raising_what_is_cold_costs_the_others_no_more_than_was_allowed(world: A
     told = [[x.blended for x in own if x.estimate == "content" and x.blended] for own in (bound, gates, free)]
     assert sum(told[0]) <= sum(told[1]) <= sum(told[2])
     assert sum(told[0]) < sum(told[2])
+
+
+def test_a_bucket_that_nothing_helps_stays_below_the_gate_before_it() -> None:
+    class Worse:
+        """Own vectors rank best; of the others, the less there is of the estimate the better."""
+
+        mine = np.array([True] * 30 + [False] * 30)
+
+        def quality(self, gate: float | None, scale: float = 1.0) -> Any:
+            return np.full(60, 1.0 if gate is None else 0.5 * gate + 0.1 * (1 - scale))
+
+    gate, cost = _best_for_things(Worse(), Gate("host", 1, 1, "content", gate=0.4), 0.01)  # type: ignore[arg-type]
+    assert (gate.gate, gate.scale) == (0.4, 0.0625)
+    assert cost == pytest.approx(1 - 0.2 - 0.1 * (1 - 0.0625))
+    gate, cost = _best_for_things(Worse(), Gate("host", 1, 1, "content", gate=1.0), 0.01)  # type: ignore[arg-type]
+    assert (gate.gate, cost) == (1.0, 0.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.02, 0.3]))
+def test_gates_rise_with_the_bucket_whatever_the_vectors(seed: int, max_loss: float) -> None:
+    chance = np.random.default_rng(seed)
+    count = {"user": 80, "host": 60}
+    popular = chance.integers(1, 60, 500) * chance.random(500)
+    edges = EdgeList(chance.integers(0, 80, 500), popular.astype(np.int64), time=np.arange(500))
+    g = HeteroGraph.from_edges(count, {WATCHES: edges})
+    rows = {kind: chance.standard_normal((n, 4)) * chance.random((n, 1)) ** 4 for kind, n in count.items()}
+    content = {"host": chance.standard_normal((60, 3)) * (chance.random((60, 1)) < 0.7)}
+    gates = choose_gates(g, lambda g: rows, content, ColdStart(max_loss=max_loss, k=10))
+    for kind in count:
+        for estimate in ("content", "prior"):
+            own = [gate.gate for gate in gates if (gate.node_type, gate.estimate) == (kind, estimate)]
+            assert own == sorted(own, reverse=True)
 
 
 @st.composite

@@ -72,6 +72,25 @@ def test_the_limit_of_low_history_is_inclusive_and_empty_bands_are_left_out() ->
     }
 
 
+def test_buckets_of_history_are_bands_and_none_is_their_zero() -> None:
+    rows = quality_table(
+        QUESTION, {"down": descending}, k=2, low_history=1, exclude_seen=False, buckets=(0, 1, 2, 4, 8)
+    )
+    assert {row.band: row.users for row in rows[3:]} == {"high": 1, "1": 1, "2-3": 1}
+
+
+def test_a_kind_of_candidates_is_looked_for_among_all_by_those_who_met_one() -> None:
+    # Of the kind are candidate 3 and those that are none: user 0 met 3 and user 1 met 9, of no rank; user 4 met 3.
+    kinds = {"new": np.array([False, False, False, True, True]), "old": np.array([True, False, False, False, False])}
+    question = Question("live", QUESTION.users, QUESTION.relevant, HISTORY, kinds)
+    for exclude_seen, new in ((False, (3, 0, 0)), (True, (3, 1 / 3, 1 / 3))):
+        rows = quality_table(question, {"down": descending}, k=2, low_history=1, exclude_seen=exclude_seen)
+        found = {row.band: (row.users, row.recall, row.ndcg) for row in rows}
+        assert found["met: new"] == pytest.approx(new)
+        assert found["met: old"] == (1, 1, 1)
+        assert found["all"] == table(exclude_seen=exclude_seen)["all"]
+
+
 def test_each_model_has_its_own_rows_on_the_same_users() -> None:
     scorers = {"down": descending, "up": lambda users: -descending(users)}
     rows = quality_table(QUESTION, scorers, k=1, low_history=1, exclude_seen=False)

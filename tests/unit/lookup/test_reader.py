@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from graphrep import vocab
 from graphrep.contracts import Manifest
 from graphrep.errors import InputError, StoreError
 from graphrep.lookup import open_release
@@ -84,6 +85,27 @@ def test_get_gives_vectors_and_flags_in_the_order_of_the_keys(tmp_path: Path) ->
     assert hit.degree.tolist() == [2, 0, 3, 5, 4, 2]
 
 
+def test_source_tells_what_a_row_is_made_of_and_what_is_like_others_has_neighbors(tmp_path: Path) -> None:
+    publish(tmp_path)
+    told = ["graph", "prior", "graph", "prior"]
+    assert open_release(tmp_path).get("host", ["h1", "nobody", "h4", "cold"]).source.tolist() == told
+
+    def fill(path: Path) -> None:
+        write(path, "host", HOSTS)
+        made = {"h1": "graph", "h2": "blend", "h3": "graph", "h4": "graph", "cold": "content"}
+        keys = [list(HOSTS)[i] for i in row_order(list(HOSTS))]
+        codes = np.array([vocab.SOURCES.index(made[key]) for key in keys], np.uint8)
+        np.save(path / f"host.{names.SOURCE}.npy", codes)
+
+    types = {"host": {"count": len(HOSTS), "dim": 2}}
+    content = {Manifest.DS: "2026-03-02", Manifest.SPACE_ID: "s", Manifest.NODE_TYPES: types}
+    opened = open_release(tmp_path, releases.stage_release(tmp_path, content, fill)[0])
+    hit = opened.get("host", ["h2", "cold", "nobody", "h1"])
+    assert hit.source.tolist() == ["blend", "content", "prior", "graph"]
+    assert hit.fallback.tolist() == [False, True, True, False]
+    assert "cold" in [near.key for near in opened.neighbors("host", "h1", to="host")]
+
+
 @pytest.mark.parametrize("keys", [[], ["nobody"], ["u1", "nobody"], ["u1", "u2", "cold"]])
 @pytest.mark.parametrize("node_type", ["user", "empty"])
 def test_shapes_and_types_do_not_depend_on_what_is_found(tmp_path: Path, node_type: str, keys: list[str]) -> None:
@@ -97,6 +119,7 @@ def test_shapes_and_types_do_not_depend_on_what_is_found(tmp_path: Path, node_ty
     assert (hit.degree.shape, hit.degree.dtype) == ((n,), np.int64)
     missing = ~hit.found
     assert hit.fallback[missing].all()
+    assert (hit.source.shape, set(hit.source[missing])) == ((n,), {"prior"} if missing.any() else set())
     assert (hit.vectors[missing] == np.float32(PRIOR)).all()
     assert (hit.age_days[missing] == -1).all()
     assert (hit.degree[missing] == 0).all()
