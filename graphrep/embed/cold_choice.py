@@ -72,10 +72,10 @@ def choose_gates(
     if not acting or len(settings.buckets) < 2:
         return []
     before, hidden = hide_newest(g, settings.hidden, seed, lasting)
-    if not sum(len(rows) for rows, _ in hidden.values()) or not any(len(e) for e in before.edges.values()):
+    known = _pairs(before, acting, lasting)
+    if not all(any(len(rows) for rows, _ in pairs.values()) for pairs in (hidden, known)):
         return []
     estimates = estimate(before, refit(before), content, settings, lasting)
-    known = _pairs(before, acting, lasting)
     now = {kind: x.copy() for kind, x in estimates.own.items()}
     gates: list[Gate] = []
     for kind in [*acting, *(k for k in g.node_types if k not in acting)]:

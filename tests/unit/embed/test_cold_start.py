@@ -260,6 +260,13 @@ def test_without_times_edges_are_hidden_at_random_by_the_seed() -> None:
     assert first.src.tolist() == again.src.tolist() != other.src.tolist()
 
 
+def test_where_nothing_or_only_dislike_is_older_nothing_is_fitted() -> None:
+    for weight in ([-1.0, 1.0], [1.0, -1.0]):
+        watched = EdgeList([0, 1], [0, 1], weight, time=[1, 2])
+        g = HeteroGraph.from_edges({"user": 2, "host": 2}, {WATCHES: watched})
+        assert choose_gates(g, lambda g: pytest.fail("there is nothing to rank"), settings=ColdStart(hidden=0.5)) == []
+
+
 def test_a_graph_in_which_nobody_only_acts_has_no_gates() -> None:
     g = HeteroGraph.from_edges({"page": 3}, {("page", "links", "page"): EdgeList([0, 1], [1, 2])})
     assert choose_gates(g, lambda g: {}) == []
