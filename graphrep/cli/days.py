@@ -21,9 +21,11 @@ app.add_typer(graph_app, name=vocab.GRAPH)
 
 def _open_run(config: Path, logs: Path | None, warehouse: Path | None) -> Any:
     from graphrep.config import load_config
-    from graphrep.pipeline.context import Run
+    from graphrep.pipeline.context import Run, Silent
+    from graphrep.pipeline.processes import is_first
 
-    return Run(load_config(config, logs=logs, warehouse=warehouse), today=now().date(), progress=Bars())
+    settings = load_config(config, logs=logs, warehouse=warehouse)
+    return Run(settings, today=now().date(), progress=Bars() if is_first() else Silent())
 
 
 @app.command(epilog="Example: graphrep run --config configs/kuairand.yaml --ds 2022-05-01")
@@ -83,9 +85,12 @@ def _stage_command(stage: str, doc: str) -> None:
 
 
 def _run_stage(stage: str, config: Path, ds: str, logs: Path | None, warehouse: Path | None, as_json: bool) -> None:
+    from graphrep.pipeline.processes import is_first
     from graphrep.pipeline.run import run_stage
 
     record = run_stage(_open_run(config, logs, warehouse), stage, ds, at=now())
+    if not is_first():
+        return
     if as_json:
         print_json(record)
     else:

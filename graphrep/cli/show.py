@@ -15,17 +15,27 @@ if TYPE_CHECKING:
     from graphrep.pipeline.demo import Demo
 
 
+_BETWEEN_LINES = 30.0
+
+
 class Bars:
-    """A bar per stage on a terminal; elsewhere one plain line when a stage is done."""
+    """A bar per stage on a terminal; elsewhere a plain line when a stage is done, and one each half minute before."""
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Step]:
         if sys.stderr.isatty():
-            with _bar(name, total) as step:
-                yield step
+            with _bar(name, total) as moved:
+                yield moved
             return
-        started = time.monotonic()
-        yield lambda label="": None
+        started = told = time.monotonic()
+
+        def step(label: str = "") -> None:
+            nonlocal told
+            if label and time.monotonic() - told >= _BETWEEN_LINES:
+                told = time.monotonic()
+                print(f"{name:<24} {told - started:6.1f} s  {label}", file=sys.stderr, flush=True)
+
+        yield step
         print(f"{name:<24} {time.monotonic() - started:6.1f} s", file=sys.stderr, flush=True)
 
 

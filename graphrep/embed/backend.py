@@ -148,6 +148,20 @@ class SparseMatrix:
         return placed.to(self._backend.like.device)
 
 
+def device_for(device: str | None, *, learnt: bool) -> str | None:
+    """The device of a :class:`Backend`: the CPU is None there, whichever way it was asked for.
+
+    Args:
+        device: as it was asked for; None: for what is learnt a GPU where torch sees one, else the CPU.
+
+    >>> device_for("cpu", learnt=True), device_for(None, learnt=False), device_for("cuda:1", learnt=True)
+    (None, None, 'cuda:1')
+    """
+    if device is None and learnt and torch.cuda.is_available():
+        return "cuda"
+    return None if device == "cpu" else device
+
+
 def is_mapped(array: Any) -> bool:
     """Whether an array lies in a file that is mapped into memory.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -13,16 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from graphrep.embed.align import Alignment, Vectors, align
 from graphrep.embed.autocovariance import autocovariance
-from graphrep.embed.backend import Backend
+from graphrep.embed.backend import Backend, device_for
 from graphrep.embed.checks import check_dim, check_seed
 from graphrep.embed.choice import choose
 from graphrep.embed.gnn.fitting import HybridFit, training_for
 from graphrep.embed.gnn.settings import BagTraining, Training
 from graphrep.embed.gnn.state import State
 from graphrep.embed.histories import Histories, actor_types, histories
-from graphrep.embed.history_walk import Choice, HistoryWalk
+from graphrep.embed.history_walk import Choice, HistoryWalk, VectorPowers
 from graphrep.embed.joint import JointAdjacency, joint_adjacency
 from graphrep.embed.plan import precision_for
+from graphrep.embed.ranks import Arrays, Ranks
 from graphrep.embed.scores import walk_scores
 from graphrep.errors import InputError
 from graphrep.graph.hetero import HeteroGraph
@@ -138,6 +140,10 @@ def fit(
     (``graphrep.embed.history_walk``). Its powers, shares and kind of vectors are chosen on hidden events of the graph
     itself.
 
+    Where a process group of torch.distributed is initialised (``graphrep.embed.ranks.joined``), its processes all call
+    ``fit`` with the same arguments, share the work and return the same vectors; the same seed and the same number of
+    processes are the same bytes.
+
     The hybrid begins at the history walk's vectors and learns what users met next (``graphrep.embed.gnn``); where that
     does not rank hidden events better, its vectors are the walk's. The exact rows are the walk's in either case.
 
@@ -146,7 +152,8 @@ def fit(
         model: one of ``graphrep.vocab.MODELS``: "autocovariance" or "hybrid".
         dim: columns d.
         seed: chance; the same seed gives the same vectors.
-        device: None = CPU; else a torch device.
+        device: None: for "hybrid" a GPU where torch sees one, else the CPU; for "autocovariance" the CPU, whose walks
+            are of float64. "cpu": the CPU. Else a torch device.
         previous: vectors by node type, rows by the same index, all-zero or NaN rows absent: the result is
             turned onto them (``graphrep.embed.align``). Of *history*, pass their ``choice`` as well: a new search may
             choose vectors of another kind, which no turn makes comparable.
@@ -182,6 +189,7 @@ def fit(
     check_dim(dim)
     check_seed(seed)
     chosen = _checked_options(g, model, options)
+    device = device_for(device, learnt=model == "hybrid")
     fitted = (_history if chosen["walk"] == "history" else _joint)(g, dim, seed, device, chosen)
     if previous is None:
         return fitted
@@ -241,8 +249,9 @@ def _check_begin(begin: Any, choice: Any) -> None:
 def _joint(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Mapping[str, Any]) -> Embedding:
     joint = joint_adjacency(g, chosen["relation_weights"], chosen["balance"])
     walk = {"markov_time": chosen["markov_time"], "lazy": chosen["lazy"]}
-    factors = autocovariance(joint.matrix, dim=dim, seed=seed, device=device, **walk)
-    x = _unit_mean_square(factors.source, np.diff(joint.matrix.indptr) > 0)
+    ranks = Ranks.here(Backend(device).like.device)
+    (source,) = ranks.shared(lambda: [autocovariance(joint.matrix, dim=dim, seed=seed, device=device, **walk).source])
+    x = _unit_mean_square(source, np.diff(joint.matrix.indptr) > 0)
     vectors = {kind: x[start : start + g.num_nodes[kind]] for kind, start in joint.offsets.items()}
     return Embedding(vectors, walk=partial(_joint_rows, joint, g.num_nodes, device, walk))
 
@@ -258,17 +267,30 @@ def _history(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Ma
     read = {"relation_weights": chosen["relation_weights"], "transition_options": chosen["transitions"]}
     events = histories(g, **read)
     backend = Backend(device, precision_for(device))
-    begin = chosen.get("begin")
-    choice = begin.choice if begin else chosen["choice"] or choose(g, events, dim, seed, backend, **read)[0]
+    begin, ranks = chosen.get("begin"), Ranks.here(backend.like.device)
+    known = begin.choice if begin else chosen["choice"]
+    choice = known or _agreed(ranks, lambda: choose(g, events, dim, seed, backend, **read)[0])
     walk = HistoryWalk(events, choice)
     rows = partial(_history_rows, events, walk)
     if "training" not in chosen:
-        return Embedding(_by_type(g, events, *walk.vectors(dim, seed, backend)), walk=rows, choice=choice)
+        user, thing = ranks.shared(lambda: list(walk.vectors(dim, seed, backend)))
+        return Embedding(_by_type(g, events, user, thing), walk=rows, choice=choice)
     told = {name: chosen[name] for name in ("report", "checkpoints", "begin")}
     told["training"] = chosen["training"] or training_for(events)
     learnt = HybridFit(choice, dim, seed, backend, read=read, **told).fit(g, events, chosen["share"])
     vectors = _by_type(g, events, learnt.user, learnt.thing)
     return Embedding(vectors, walk=rows, choice=choice, learnt=learnt.share, tried=learnt.tried, state=learnt.state)
+
+
+def _agreed(ranks: Ranks, search: Callable[[], Choice]) -> Choice:
+    """What the first process finds."""
+
+    def job() -> Arrays:
+        return [np.frombuffer(json.dumps(asdict(search())).encode(), np.uint8)]
+
+    found = json.loads(ranks.shared(job)[0].tobytes())
+    vectors = None if found["vectors"] is None else VectorPowers(**found["vectors"])
+    return Choice(**{**found, "company": tuple(found["company"]), "vectors": vectors})
 
 
 def _by_type(g: HeteroGraph, events: Histories, user: Any, thing: Any) -> dict[str, NDArray[np.float32]]:

@@ -17,6 +17,7 @@ from graphrep.lookup import Release, open_release
 from graphrep.pipeline import cold_start
 from graphrep.pipeline.context import Run, fingerprint
 from graphrep.pipeline.load import DayGraph, load_graph
+from graphrep.pipeline.processes import is_first, together
 from graphrep.pipeline.training import DayCheckpoints, Start, finish, inputs_of, start_of
 from graphrep.store import releases, runlog, tables
 
@@ -29,6 +30,8 @@ Floats = npt.NDArray[np.float32]
 
 def run_embed(run: Run, ds: str) -> dict[str, Any]:
     """Fit vectors for the nodes of a day's window and write them, one array per node type.
+
+    Under torchrun all processes fit together, and the first writes.
 
     Raises:
         InputError: the day's graph has not been built.
@@ -49,6 +52,11 @@ def run_embed(run: Run, ds: str) -> dict[str, Any]:
     done = runlog.read_stage(run.warehouse, ds, vocab.EMBED)
     if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, ds):
         return done
+    with together(run.config.embed.device):
+        return _made(run, ds, parent, print_of_inputs)
+
+
+def _made(run: Run, ds: str, parent: str | None, print_of_inputs: str) -> dict[str, Any]:
     with run.progress.stage(f"embed {ds}", 1) as step:
         day = load_graph(run, ds)
         step(f"graph loaded: {_planned(run, day)}")
@@ -57,7 +65,8 @@ def run_embed(run: Run, ds: str) -> dict[str, Any]:
     with run.progress.stage(f"fit {ds}{_how(run, start, kept)}", 1) as step:
         record = {runlog.FINGERPRINT: print_of_inputs, **_fit(run, ds, day, parent, start, kept)}
         step("vectors fitted")
-    runlog.record_stage(run.warehouse, ds, vocab.EMBED, record)
+    if is_first():
+        runlog.record_stage(run.warehouse, ds, vocab.EMBED, record)
     return record
 
 
@@ -119,9 +128,11 @@ def _fit(run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kep
         relation_weights={kind.label: kind.weight for kind in run.config.graph_relations.values()},
         **_options(config, start, kept),
     )
-    tables.write_arrays(tables.partition(run.warehouse, tables.VECTORS, ds), {t: emb[t] for t in emb.types})
     tried = start.tried if start.begin else {str(share): found for share, found in emb.tried.items()}
-    state = finish(run, ds, day, emb.state, start, tried)
+    state = None
+    if is_first():
+        tables.write_arrays(tables.partition(run.warehouse, tables.VECTORS, ds), {t: emb[t] for t in emb.types})
+        state = finish(run, ds, day, emb.state, start, tried)
     choice = emb.choice and emb.choice.plain()
     made = {"name": config.model, "learnt": emb.learnt, "choice": choice, "state": state}
     gates = cold_start.write_published(run, ds, day, emb, lambda g: _walk(run, g, emb.choice))

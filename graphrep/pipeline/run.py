@@ -15,6 +15,7 @@ from graphrep.pipeline.embed import run_embed
 from graphrep.pipeline.evaluate import run_evaluate
 from graphrep.pipeline.graph import run_graph, window_of
 from graphrep.pipeline.logs import run_logs
+from graphrep.pipeline.processes import check_stage
 from graphrep.pipeline.publish import run_publish
 from graphrep.store import files
 from graphrep.store.erase import erasure_lock
@@ -22,6 +23,7 @@ from graphrep.store.erase import erasure_lock
 
 def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime) -> dict[str, Any]:
     """Run one stage of one day and return its record. ``at`` is the time of a switch, UTC."""
+    check_stage(stage)
     stages: dict[str, Callable[[Run, str], dict[str, Any]]] = {
         vocab.LOGS: run_logs,
         vocab.EDGES: run_edges,
@@ -51,6 +53,8 @@ def run_day(
         stage → its record for the day itself.
     """
     chosen = _between(first, last)
+    for stage in chosen:
+        check_stage(stage)
     run.check_ds(ds)
     records: dict[str, dict[str, Any]] = {}
     window = window_of(run, ds) if {vocab.LOGS, vocab.EDGES} & set(chosen) else None

@@ -19,6 +19,7 @@ from graphrep.embed.gnn.hybrid import Vectors, Walk
 from graphrep.embed.gnn.losses import balanced, sampled_softmax
 from graphrep.embed.gnn.settings import BagTraining
 from graphrep.embed.gnn.training import Trainer, known_among, product
+from graphrep.embed.ranks import Ranks
 from graphrep.errors import InputError
 
 
@@ -31,11 +32,19 @@ class BagTrainer(Trainer):
         types: (first, one after the last) thing of each type.
         training: how.
         seed: of draws.
+        ranks: processes that train; each takes every step as a whole, alike.
     """
 
     def __init__(
-        self, events: Events, walk: Walk, types: Sequence[tuple[int, int]], training: BagTraining, seed: int
+        self,
+        events: Events,
+        walk: Walk,
+        types: Sequence[tuple[int, int]],
+        training: BagTraining,
+        seed: int,
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks, self._device = ranks or Ranks(), walk.target.device
         self.events, self.walks, self.seed, self._how = events, [walk], seed, training
         self.training = training  # type: ignore[assignment]  # what Trainer itself reads is in both
         self.model = Bags(*walk.target.shape).to(walk.target.device)
@@ -51,6 +60,12 @@ class BagTrainer(Trainer):
 
     def _calibrate(self, anchors: torch.Tensor) -> None:
         """The scale of cosines is a setting."""
+
+    def _scored(self, anchors: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        return self.loss(anchors), ()
+
+    def _summed(self, loss: torch.Tensor, touched: Sequence[torch.Tensor]) -> torch.Tensor:
+        return loss
 
     def loss(self, anchors: torch.Tensor) -> torch.Tensor:
         """Of a batch of users, over the types met, in nats: each user alike."""

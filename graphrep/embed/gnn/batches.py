@@ -30,7 +30,6 @@ class Batches:
     def __init__(self, lines: Timelines, fold: NDArray[np.int64], training: Training, seed: int) -> None:
         self._anchors, self._actor = lines.anchors().cpu().numpy(), lines.actor.cpu().numpy()
         self._fold, self._training, self._seed = fold, training, seed
-        self._device = lines.actor.device
         if not len(self._anchors):
             fix = "pass model='autocovariance'"
             raise InputError("users with events at two moments or more", found="none", where="graph", fix=fix)
@@ -38,10 +37,11 @@ class Batches:
         self.in_an_epoch = len(self._known[1])
 
     def __getitem__(self, number: int) -> torch.Tensor:
+        """On the CPU, whatever the device of the events."""
         epoch, place = divmod(number, self.in_an_epoch)
         if self._known[0] != epoch:
             self._known = epoch, self._epoch(epoch)
-        return torch.as_tensor(self._known[1][place], device=self._device)
+        return torch.as_tensor(self._known[1][place])
 
     def _epoch(self, epoch: int) -> list[NDArray[np.int64]]:
         """As many in every epoch: how many anchors a user has does not change, only which."""
@@ -59,9 +59,20 @@ class Batches:
         return [batches[place] for place in chance.permutation(len(batches))]
 
 
+def chance_of(device: torch.device) -> torch.Generator:
+    """What torch draws from on a device."""
+    if device.type != "cuda":
+        return torch.default_generator
+    return torch.cuda.default_generators[torch.cuda.current_device() if device.index is None else device.index]
+
+
 @contextmanager
-def drawn(seed: int, step: int) -> Iterator[None]:
-    """torch's own draws inside, on every device, are of this seed and step; outside they go on as before."""
-    with torch.random.fork_rng():
-        torch.manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1))
+def drawn(device: torch.device, *place: int) -> Iterator[None]:
+    """torch's own draws on a device inside are of this seed, step, …; outside they go on as before."""
+    chance = chance_of(device)
+    before = chance.get_state()
+    chance.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> 1))
+    try:
         yield
+    finally:
+        chance.set_state(before)

@@ -28,6 +28,7 @@ from graphrep.embed.gnn.training import Step, Tensors, Trainer
 from graphrep.embed.histories import Histories, histories
 from graphrep.embed.history_walk import Choice, HistoryWalk
 from graphrep.embed.plan import usable_memory
+from graphrep.embed.ranks import Arrays, Ranks
 from graphrep.graph.hetero import HeteroGraph
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -85,7 +86,7 @@ def training_for(events: Histories) -> Training | BagTraining:
 
 @dataclass(frozen=True)
 class HybridFit:
-    """Trains beside a walk that was chosen.
+    """Trains beside a walk that was chosen, in all processes of the process group where there is one.
 
     Args:
         choice: of the walk.
@@ -93,8 +94,8 @@ class HybridFit:
         backend: where.
         training: how.
         read: options of ``histories``.
-        report: called after each step.
-        checkpoints: where the state is kept after each epoch, and taken up from.
+        report: called after each step, in the first process.
+        checkpoints: where the state is kept after each epoch, and taken up from; the first process's alone are used.
         begin: what an earlier graph's training left.
     """
 
@@ -143,22 +144,31 @@ class HybridFit:
             best = max(tried, key=lambda one: (tried[one], -one), default=0.0)
             share = best if tried and tried[best] > tried[0.0] * (1 + LEAST_GAIN) else 0.0
         if share == 0.0:
-            return Learnt(*self._of_the_walk(events), share, tried)
+            user, thing = self._ranks.shared(partial(self._walked, events))
+            return Learnt(user, thing, share, tried)
         trained = self._learnt(g, events, "published")
         state = state_of(events, trained.walk, trained.done, trained.begun, self.choice, share)
-        return Learnt(*trained.vectors(share), share, tried, state)
+        user, thing = self._ranks.shared(partial(trained.vectors, share))
+        return Learnt(user, thing, share, tried, state)
 
     def _tried(self, g: HeteroGraph, events: Histories, hidden: Hidden) -> dict[float, float]:
         less = without(g, events, *hidden)
         seen = histories(less, **self.read)
         learnt = self._learnt(less, seen, "choice")
-        tried = {}
-        for share in (0.0, *SHARES):
-            user, thing = learnt.vectors(share) if share else self._of_the_walk(seen)
-            tried[share] = quality(partial(_scores, user, thing), seen, *hidden)
-        return tried
 
-    def _of_the_walk(self, events: Histories) -> tuple[Vectors, Vectors]:
+        def judged(share: float) -> Arrays:
+            user, thing = learnt.vectors(share) if share else self._walked(seen)
+            return [np.array(quality(partial(_scores, user, thing), seen, *hidden))]
+
+        shares = (0.0, *SHARES)
+        found = self._ranks.dealt([partial(judged, share) for share in shares])
+        return {share: float(one) for share, (one,) in zip(shares, found, strict=True)}
+
+    @property
+    def _ranks(self) -> Ranks:
+        return Ranks.here(self.backend.like.device)
+
+    def _walked(self, events: Histories) -> tuple[Vectors, Vectors]:
         user, thing = HistoryWalk(events, self.choice).vectors(self.dim, self.seed, self.backend)
         return np.asarray(user, np.float32), np.asarray(thing, np.float32)
 
@@ -182,18 +192,22 @@ class HybridFit:
         types = list(pairwise([*events.things.values(), len(whole.target)]))
         if isinstance(how, BagTraining):
             recency = powers.recency if powers else self.choice.recency
-            return BagTrainer(Events.of(events, recency, device), whole, types, how, self.seed)
+            return BagTrainer(Events.of(events, recency, device), whole, types, how, self.seed, self._ranks)
         walks, fold = crossed(g, events, whole, self.choice, self.seed, self.backend, how.folds, **self.read)
         lines = Timelines.of(g, events, self.read["relation_weights"], device, self.seed)
         recency = powers.recency if powers else self.choice.sequence_recency
-        return Trainer(lines, walks, fold, types, how, self.seed, recency)
+        return Trainer(lines, walks, fold, types, how, self.seed, recency, self._ranks)
 
     def _train(self, trainer: Trainer, stamp: Stamp) -> None:
         kept = self.checkpoints
         name = f"hybrid-{stamp.config['of']}"
-        content = None if kept is None else kept.latest(name)
-        if content is not None:
-            trainer.restore(*_state(content, name, stamp))
+
+        def latest() -> Arrays:
+            content = None if kept is None else kept.latest(name)
+            return [] if content is None else [np.frombuffer(content, np.uint8)]
+
+        for content in self._ranks.shared(latest):
+            trainer.restore(*_state(content.tobytes(), name, stamp))
 
         def keep(trainer: Trainer) -> None:
             if kept is not None:

@@ -8,6 +8,7 @@ of the graph are an exception: whose they are is not known, so they stay in ever
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ from graphrep.embed.backend import Backend
 from graphrep.embed.gnn.hybrid import Walk
 from graphrep.embed.histories import Histories, histories
 from graphrep.embed.history_walk import Choice, HistoryWalk
+from graphrep.embed.ranks import Arrays, Ranks
 from graphrep.graph.hetero import EdgeList, HeteroGraph
 
 
 def walk_of(events: Histories, choice: Choice, dim: int, seed: int, backend: Backend) -> Walk:
-    """The walk of all users, on the device of the backend."""
-    return _placed(HistoryWalk(events, choice).thing_vectors(dim, seed, backend), backend)
+    """The walk of all users, on the device of the backend; made by the first process alone."""
+    job = partial(_vectors, events, choice, dim, seed, backend)
+    return _placed(Ranks.here(backend.like.device).shared(job), backend)
 
 
 def crossed(
@@ -40,7 +43,7 @@ def crossed(
     """A walk for each fold of users without their events, turned onto the walk of all.
 
     A thing that nobody outside a fold has met has no vector there: it keeps the one of all users, since what is learnt
-    beside it must fit that one.
+    beside it must fit that one. Several processes share the folds out among them.
 
     Args:
         events: of the graph, by ``histories`` with the options ``read``.
@@ -50,12 +53,18 @@ def crossed(
         the walks, and (actors,) the fold of each actor.
     """
     fold = np.random.default_rng(seed).integers(0, folds, events.events.shape[0])
-    walks = []
-    for number in range(folds):
+
+    def without(number: int) -> Arrays:
         others = histories(_of_actors(g, events, fold != number), **read)
-        found = HistoryWalk(others, choice).thing_vectors(whole.target.shape[1], seed, backend)
-        walks.append(_turned(_placed(found, backend), whole))
-    return walks, fold
+        return _vectors(others, choice, whole.target.shape[1], seed, backend)
+
+    found = Ranks.here(backend.like.device).dealt([partial(without, number) for number in range(folds)])
+    return [_turned(_placed(vectors, backend), whole) for vectors in found], fold
+
+
+def _vectors(events: Histories, choice: Choice, dim: int, seed: int, backend: Backend) -> Arrays:
+    source, target = HistoryWalk(events, choice).thing_vectors(dim, seed, backend)
+    return [source.astype(np.float32), target.astype(np.float32)]
 
 
 def _of_actors(g: HeteroGraph, events: Histories, kept: NDArray[np.bool_]) -> HeteroGraph:
@@ -70,7 +79,7 @@ def _of_actors(g: HeteroGraph, events: Histories, kept: NDArray[np.bool_]) -> He
 
 
 def _placed(vectors: Any, backend: Backend) -> Walk:
-    return Walk(*(torch.as_tensor(x.astype(np.float32), device=backend.like.device) for x in vectors))
+    return Walk(*(torch.as_tensor(x, device=backend.like.device) for x in vectors))
 
 
 def _turned(walk: Walk, whole: Walk) -> Walk:

@@ -59,6 +59,19 @@ def test_away_from_a_terminal_a_finished_stage_is_one_plain_line(capsys: pytest.
     assert err.count("\n") == 1
 
 
+def test_away_from_a_terminal_a_long_stage_says_now_and_then_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 10.0, 31.0, 31.0, 40.0, 40.0])
+    monkeypatch.setattr(show.time, "monotonic", lambda: next(clock))
+    with show.Bars().stage("train", 3) as step:
+        step("loss 3")
+        step("loss 2")
+        step("loss 1")
+    lines = [" ".join(line.split()) for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["train 31.0 s loss 2", "train 40.0 s"]
+
+
 def test_a_stage_that_fails_is_not_reported_as_done(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyError), show.Bars().stage("edges", 3):
         raise KeyError

@@ -14,6 +14,7 @@ from graphrep.embed.backend import Backend
 from graphrep.embed.gnn import training as module
 from graphrep.embed.gnn.batches import Batches
 from graphrep.embed.gnn.folds import crossed, walk_of
+from graphrep.embed.gnn.negatives import Place, among
 from graphrep.embed.gnn.settings import Training
 from graphrep.embed.gnn.timelines import Timelines
 from graphrep.embed.gnn.training import Step, Trainer
@@ -54,6 +55,8 @@ def losses(one: Trainer) -> list[float]:
     one.run(found.append)
     assert [step.number for step in found] == list(range(1, one.steps + 1))
     assert {step.of for step in found} == {one.steps}
+    assert all(step.seconds_left > 0 for step in found[:-1])
+    assert found[-1].seconds_left == 0
     return [step.loss for step in found]
 
 
@@ -257,8 +260,9 @@ def test_drawn_negatives_are_of_their_type_and_corrected_for_how_often_they_come
 def test_a_negative_that_is_a_target_of_the_anchor_is_known_even_when_drawn_twice() -> None:
     thing = torch.tensor([[4, 7], [4, 4], [1, 2]])
     inside = torch.tensor([[True, False], [True, True], [True, True]])
-    row = torch.arange(3)[:, None].expand_as(thing)
-    found = module.known_among(row[inside], thing[inside], torch.tensor([7, 4, 3, 4, 2]), 3)
+    ordered, order = torch.tensor([7, 4, 3, 4, 2]).sort(stable=True)
+    place = Place.of(thing, inside, ordered, order)
+    found = among(place, int(place.count.sum()), 3)
     assert found.int().tolist() == [[0, 1, 0, 1, 0], [0, 1, 0, 1, 0], [0, 0, 0, 0, 1]]
 
 
