@@ -33,7 +33,9 @@ DAY_TABLES: Final = (LOGS, EDGES, TRANSITIONS, WEEK)
 # Models that `fit` knows.
 AUTOCOVARIANCE: Final = "autocovariance"
 HYBRID: Final = "hybrid"
-MODELS: Final = (AUTOCOVARIANCE, HYBRID)
+GNN: Final = "gnn"
+MODELS: Final = (AUTOCOVARIANCE, HYBRID, GNN)
+DAILY_MODELS: Final = (AUTOCOVARIANCE, HYBRID)
 
 DAY_MS: Final = 86_400_000
 """Milliseconds of a day; data days are UTC, which has no others."""

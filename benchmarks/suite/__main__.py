@@ -34,6 +34,7 @@ from benchmarks.suite.splits import BadSplitError
 from graphrep.errors import GraphrepError, InputError
 
 NAMES = (*sorted(READERS), *rankings.NAMES)
+MODELS = ("hybrid", "gnn")
 KNOWN = (
     ("published", {**PUBLISHED, **rankings.PUBLISHED}),
     ("computed before", rankings.COMPUTED_BEFORE),
@@ -47,15 +48,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all if none is given")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--dims", type=int, nargs="+", default=[64, 128, 256], help="of the vectors of the rankings")
-    parser.add_argument("--hybrid", action="store_true", help="rows of the hybrid too, for the rankings")
+    for model in MODELS:
+        parser.add_argument(f"--{model}", action="store_true", help=f"rows of the {model} too, for the rankings")
     parser.add_argument("--data", type=Path, default=DATA, help="the folder with a folder for each name")
     parser.add_argument("--json", type=Path, help="write all rows to this file, after each data set")
     parser.add_argument("--device", help="torch device of the products; the CPU if not given")
     args = parser.parse_args(argv)
+    models = [model for model in MODELS if getattr(args, model)]
     done: list[report.Row] = []
     try:
         for name in _checked(args.names or NAMES, args.data, args.json):
-            done += run(name, args.data, args.seeds, args.dims, args.device, args.hybrid)
+            done += run(name, args.data, args.seeds, args.dims, args.device, models)
             if args.json:
                 args.json.write_text(json.dumps([asdict(row) for row in done], indent=1) + "\n")
     except (BadSplitError, GraphrepError, OSError) as error:
@@ -79,12 +82,12 @@ def _checked(names: Sequence[str], data: Path, rows: Path | None) -> list[str]:
 
 
 def run(
-    name: str, data: Path, seeds: Sequence[int], dims: Sequence[int], device: str | None, hybrid: bool = False
+    name: str, data: Path, seeds: Sequence[int], dims: Sequence[int], device: str | None, models: Sequence[str] = ()
 ) -> list[report.Row]:
     """All rows of a data set; its tables are printed when they are complete."""
     rows: list[report.Row] = []
     for seed in (0,) if name == "wow-ep8" else dict.fromkeys(seeds):
-        for row in rows_of(name, data, seed, dims, device, hybrid):
+        for row in rows_of(name, data, seed, dims, device, models):
             rows.append(replace(row, seed=seed))
             print(f"{row.name}, seed {seed}: {row.method}", file=sys.stderr, flush=True)
     asked: list[report.Row] = []
@@ -97,14 +100,14 @@ def run(
 
 
 def rows_of(
-    name: str, data: Path, seed: int, dims: Sequence[int], device: str | None, hybrid: bool = False
+    name: str, data: Path, seed: int, dims: Sequence[int], device: str | None, models: Sequence[str] = ()
 ) -> Iterator[report.Row]:
     """The rows of one data set and seed."""
     if name in READERS:
         yield from link_rows.rows_of(name, data, seed, device)
         return
     for problem in rankings.READERS[name](data, seed):
-        yield from rankings.rows_of(problem, dims, seed, device, hybrid)
+        yield from rankings.rows_of(problem, dims, seed, device, models)
         if name == "amazon_cdsr":
             yield from transitions.rows_of(problem)
 

@@ -17,8 +17,9 @@ data and no publication.
   those with so many long views before it. *autocovariance* rows are of the joint walk; *cold start*: what would be
   published of the same vectors (``graphrep.embed.cold_start``), without and with what is known of the videos.
 
-*hybrid* rows, with ``--hybrid``: ``fit(model="hybrid")`` with its default settings and the walk's choice; the note
-says which share of what was learnt was published, 0 where the walk ranked hidden events as well.
+*hybrid* rows, with ``--hybrid``, and *gnn* rows, with ``--gnn``: ``fit`` with that model, its default settings and
+the walk's choice; the note says which share of what was learnt was published, 0 where the walk ranked hidden events
+as well.
 
 The automatic choice of the walk, a search, is made once for each graph, at the largest dimension; the others get that
 choice, so that their seconds of the fit are without the search. *exact* are rows of the walk itself, of the first fit,
@@ -229,11 +230,11 @@ def graph_of(users: int, items: int, relations: Mapping[str, EdgeList]) -> Heter
 
 
 def rows_of(
-    problem: Problem, dims: Sequence[int], seed: int, device: str | None, hybrid: bool = False
+    problem: Problem, dims: Sequence[int], seed: int, device: str | None, models: Sequence[str] = ()
 ) -> Iterator[Row]:
     """Simple baselines; then of each graph the exact rows and the vectors, the largest dimension first.
 
-    hybrid: with rows of what is learnt beside the walk.
+    models: that learn beside the walk and shall have rows too.
     """
     popular = problem.popular.astype(np.float32)
     reset_peak()
@@ -242,7 +243,7 @@ def rows_of(
     for method, powers in NEIGHBOURS.items():
         yield problem.row(method, HistoryWalk(events, Choice(company=powers)).rows)
     for label, graph in problem.graphs.items():
-        yield from fitted_rows(problem, label, graph, dims, seed, device, hybrid)
+        yield from fitted_rows(problem, label, graph, dims, seed, device, models)
 
 
 def fitted_rows(
@@ -252,9 +253,9 @@ def fitted_rows(
     dims: Sequence[int],
     seed: int,
     device: str | None,
-    hybrid: bool = False,
+    models: Sequence[str] = (),
 ) -> Iterator[Row]:
-    """The search at the largest dimension, its choice for the others and for the hybrid."""
+    """The search at the largest dimension, its choice for the others and for the models."""
     known: dict[str, Any] = {}
     exact: Row | None = None
     for dim in sorted(set(dims), reverse=True):
@@ -277,8 +278,8 @@ def fitted_rows(
             plain, method = joint(graph), f"autocovariance, d = {dim}"
             yield problem.row(method, lambda users, emb=plain: emb.score("user", users, "item"), exact)
             yield from cold_rows(problem, method, graph, plain, seed, joint)
-        if hybrid:
-            yield hybrid_row(problem, label, graph, dim, seed, device, emb.choice, exact)
+        for model in models:
+            yield learnt_row(model, problem, label, graph, dim, seed, device, emb.choice, exact)
 
 
 def cold_rows(
@@ -302,7 +303,8 @@ def cold_rows(
         yield problem.row(f"{method}, {name}", score, fitted=seconds, **note)
 
 
-def hybrid_row(
+def learnt_row(
+    model: str,
     problem: Problem,
     label: str,
     graph: HeteroGraph,
@@ -312,13 +314,13 @@ def hybrid_row(
     choice: Choice | None,
     exact: Row,
 ) -> Row:
-    """Vectors of the hybrid; the note says which share of what was learnt they hold."""
+    """Vectors of a model that learns; the note says which share of what was learnt they hold."""
     reset_peak()
     start = time.perf_counter()
-    emb = fit(graph, model="hybrid", dim=dim, seed=seed, device=device, choice=choice)
+    emb = fit(graph, model=model, dim=dim, seed=seed, device=device, choice=choice)
     seconds = time.perf_counter() - start
     score = lambda users: emb.score("user", users, "item")  # noqa: E731
-    return problem.row(labelled(f"hybrid, d = {dim}", label), score, exact, seconds, learnt=emb.learnt)
+    return problem.row(labelled(f"{model}, d = {dim}", label), score, exact, seconds, learnt=emb.learnt)
 
 
 def labelled(method: str, label: str) -> str:

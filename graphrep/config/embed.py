@@ -47,8 +47,8 @@ class Embed(Strict):
     @field_validator("model")
     @classmethod
     def _known(cls, given: str) -> str:
-        if given not in vocab.MODELS:
-            raise ValueError(f"expected one of {', '.join(vocab.MODELS)}, found {given!r}")
+        if given not in vocab.DAILY_MODELS:
+            raise ValueError(f"expected one of {', '.join(vocab.DAILY_MODELS)}, found {given!r}")
         return given
 
     @model_validator(mode="after")

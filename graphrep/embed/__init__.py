@@ -5,7 +5,7 @@ from graphrep.embed.attributes import attribute_edges, enhance
 from graphrep.embed.autocovariance import autocovariance, multiscale
 from graphrep.embed.factorise import Factors
 from graphrep.embed.fit import Embedding, fit
-from graphrep.embed.gnn.settings import BagTraining, Training
+from graphrep.embed.gnn.settings import BagTraining, NeighbourTraining, Training
 from graphrep.embed.gnn.state import State
 from graphrep.embed.history_walk import Choice
 from graphrep.embed.pmi import pmi
@@ -17,6 +17,7 @@ __all__ = [
     "Choice",
     "Embedding",
     "Factors",
+    "NeighbourTraining",
     "State",
     "Training",
     "align",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,17 +18,21 @@ from graphrep.embed.backend import Backend, device_for
 from graphrep.embed.checks import check_dim, check_seed
 from graphrep.embed.choice import choose
 from graphrep.embed.gnn.fitting import HybridFit, training_for
-from graphrep.embed.gnn.settings import BagTraining, Training
+from graphrep.embed.gnn.settings import NeighbourTraining
 from graphrep.embed.gnn.state import State
-from graphrep.embed.histories import Histories, actor_types, histories
+from graphrep.embed.histories import Histories, histories
 from graphrep.embed.history_walk import Choice, HistoryWalk, VectorPowers
 from graphrep.embed.joint import JointAdjacency, joint_adjacency
+from graphrep.embed.options import checked_options
 from graphrep.embed.plan import precision_for
 from graphrep.embed.ranks import Arrays, Ranks
 from graphrep.embed.scores import walk_scores
 from graphrep.errors import InputError
 from graphrep.graph.hetero import HeteroGraph
-from graphrep.vocab import HYBRID, MODELS
+from graphrep.vocab import AUTOCOVARIANCE
+
+if TYPE_CHECKING:
+    from graphrep.embed.gnn.inductive_fit import Found, WalkOf
 
 ExactWalk = Callable[[str, NDArray[np.int64], str], NDArray[np.float32]]
 """(type, indices, type of the columns) → rows of the walk."""
@@ -145,7 +149,9 @@ def fit(
     processes are the same bytes.
 
     The hybrid begins at the history walk's vectors and learns what users met next (``graphrep.embed.gnn``); where that
-    does not rank hidden events better, its vectors are the walk's. The exact rows are the walk's in either case.
+    does not rank hidden events better, its vectors are the walk's. The gnn adds to either walk what it learns of
+    neighbourhoods and content, for new nodes too (``graphrep.embed.gnn.inductive_fit``). The exact rows are the walk's
+    in each case.
 
     Args:
         g: the graph.
@@ -166,7 +172,9 @@ def fit(
             hidden events; ``report``, called with every ``Step``; ``checkpoints``, where states of the training are
             kept and taken up from (``graphrep.embed.gnn.fitting.Checkpoints``); ``begin``, the ``state`` of an earlier
             day's embedding with its rows by index of this graph (``State.rows``): training goes on from there, with its
-            powers of the walk and its share, so that a fraction of the epochs does.
+            powers of the walk and its share, so that a fraction of the epochs does. Of the gnn, those of its walk and
+            of the hybrid but ``begin``, ``training`` a ``graphrep.embed.NeighbourTraining``, and ``features``, (n, f)
+            finite content by type.
 
     Returns:
         Embedding. Of *joint*: one factor for all vectors makes the mean squared norm of the nodes with edges 1; of
@@ -184,12 +192,10 @@ def fit(
     >>> fit(g, dim=2, walk="joint").score("user", [0, 3], "host").argmax(axis=1)
     array([0, 1])
     """
-    if model not in MODELS:
-        raise InputError(f"a model of {', '.join(MODELS)}", found=repr(model), where="model")
     check_dim(dim)
     check_seed(seed)
-    chosen = _checked_options(g, model, options)
-    device = device_for(device, learnt=model == "hybrid")
+    chosen = checked_options(g, model, options)
+    device = device_for(device, learnt=model != AUTOCOVARIANCE)
     fitted = (_history if chosen["walk"] == "history" else _joint)(g, dim, seed, device, chosen)
     if previous is None:
         return fitted
@@ -198,62 +204,36 @@ def fit(
     return replace(fitted, vectors=vectors, alignment=alignment, state=state)
 
 
-_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    "joint": {"markov_time": 3, "lazy": False, "relation_weights": None, "balance": 0.0},
-    "history": {
-        "choice": None,
-        "transitions": MappingProxyType({"decay": 0.5, "reverse": 0.1}),
-        "relation_weights": None,
-    },
-}
-_OF_HYBRID: Mapping[str, Any] = {
-    "training": None,
-    "share": None,
-    "report": None,
-    "checkpoints": None,
-    "begin": None,
-}
-
-
-def _checked_options(g: HeteroGraph, model: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    walk = options.get("walk") or ("history" if actor_types(g) or model == HYBRID else "joint")
-    if walk not in _DEFAULTS:
-        raise InputError("joint, history or None", found=repr(walk), where="walk")
-    if model == HYBRID and walk != "history":
-        raise InputError("walk='history' or None beside model='hybrid'", found=repr(walk), where="walk")
-    known = {"walk": walk, **_DEFAULTS[walk], **(_OF_HYBRID if model == HYBRID else {})}
-    for name in options:
-        if name not in known:
-            whose = "hybrid" if model == HYBRID else f"{walk} walk"
-            raise InputError(f"an option of the {whose} ({', '.join(known)})", found=repr(name), where="fit")
-    _check_of_hybrid(options.get("share"), options.get("training"))
-    _check_begin(options.get("begin"), options.get("choice"))
-    return {**known, **options, "walk": walk}
-
-
-def _check_of_hybrid(share: Any, training: Any) -> None:
-    number = isinstance(share, int | float) and not isinstance(share, bool)
-    if share is not None and not (number and 0 <= share <= 1):
-        raise InputError("a share from 0 to 1, or None", found=repr(share), where="share")
-    if training is not None and not isinstance(training, Training | BagTraining):
-        raise InputError("a graphrep.embed.Training or BagTraining", found=type(training).__name__, where="training")
-
-
-def _check_begin(begin: Any, choice: Any) -> None:
-    if begin is not None and not isinstance(begin, State):
-        raise InputError("a graphrep.embed.State", found=type(begin).__name__, where="begin")
-    if begin is not None and choice is not None:
-        raise InputError("no choice beside begin, which has its own", found="one", where="choice")
-
-
 def _joint(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Mapping[str, Any]) -> Embedding:
-    joint = joint_adjacency(g, chosen["relation_weights"], chosen["balance"])
     walk = {"markov_time": chosen["markov_time"], "lazy": chosen["lazy"]}
-    ranks = Ranks.here(Backend(device).like.device)
-    (source,) = ranks.shared(lambda: [autocovariance(joint.matrix, dim=dim, seed=seed, device=device, **walk).source])
-    x = _unit_mean_square(source, np.diff(joint.matrix.indptr) > 0)
-    vectors = {kind: x[start : start + g.num_nodes[kind]] for kind, start in joint.offsets.items()}
-    return Embedding(vectors, walk=partial(_joint_rows, joint, g.num_nodes, device, walk))
+
+    def joint_of(part: HeteroGraph) -> JointAdjacency:
+        return joint_adjacency(part, chosen["relation_weights"], chosen["balance"])
+
+    def vectors_of(joint: JointAdjacency) -> dict[str, NDArray[np.float32]]:
+        job = lambda: [autocovariance(joint.matrix, dim=dim, seed=seed, device=device, **walk).source]  # noqa: E731
+        x = _unit_mean_square(Ranks.here(backend.like.device).shared(job)[0], np.diff(joint.matrix.indptr) > 0)
+        return {kind: x[start : start + g.num_nodes[kind]] for kind, start in joint.offsets.items()}
+
+    backend = Backend(device, precision_for(device))
+    joint = joint_of(g)
+    rows = partial(_joint_rows, joint, g.num_nodes, device, walk)
+    if "features" not in chosen:
+        return Embedding(vectors_of(joint), walk=rows)
+    told = {"dim": dim, "seed": seed, "backend": backend}
+    told["walk_options"] = {**walk, "balance": chosen["balance"]}
+    found = _inductive(g, None, lambda part: vectors_of(joint_of(part)), chosen, **told)
+    return Embedding(found.vectors, walk=rows, learnt=found.share, tried=found.tried)
+
+
+def _inductive(g: HeteroGraph, choice: Choice | None, walk: WalkOf, chosen: Mapping[str, Any], **told: Any) -> Found:
+    # Not at the top: torch_geometric takes seconds to load, and no other model needs it.
+    from graphrep.embed.gnn.inductive_fit import InductiveFit
+
+    read = {"relation_weights": chosen["relation_weights"], "transition_options": chosen.get("transitions")}
+    told |= {name: chosen[name] for name in ("features", "report", "checkpoints")}
+    told["training"] = chosen["training"] or NeighbourTraining()
+    return InductiveFit(choice, walk, read=read, **told).fit(g, chosen["share"])
 
 
 def _joint_rows(
@@ -275,6 +255,10 @@ def _history(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Ma
     if "training" not in chosen:
         user, thing = ranks.shared(lambda: list(walk.vectors(dim, seed, backend)))
         return Embedding(_by_type(g, events, user, thing), walk=rows, choice=choice)
+    if "features" in chosen:
+        of_part = partial(_history_vectors, choice, dim, seed, backend, read)
+        found = _inductive(g, choice, of_part, chosen, dim=dim, seed=seed, backend=backend)
+        return Embedding(found.vectors, walk=rows, choice=choice, learnt=found.share, tried=found.tried)
     told = {name: chosen[name] for name in ("report", "checkpoints", "begin")}
     told["training"] = chosen["training"] or training_for(events)
     learnt = HybridFit(choice, dim, seed, backend, read=read, **told).fit(g, events, chosen["share"])
@@ -291,6 +275,13 @@ def _agreed(ranks: Ranks, search: Callable[[], Choice]) -> Choice:
     found = json.loads(ranks.shared(job)[0].tobytes())
     vectors = None if found["vectors"] is None else VectorPowers(**found["vectors"])
     return Choice(**{**found, "company": tuple(found["company"]), "vectors": vectors})
+
+
+def _history_vectors(
+    choice: Choice, dim: int, seed: int, backend: Backend, read: Mapping[str, Any], g: HeteroGraph
+) -> dict[str, NDArray[np.float32]]:
+    events = histories(g, **read)
+    return _by_type(g, events, *HistoryWalk(events, choice).vectors(dim, seed, backend))
 
 
 def _by_type(g: HeteroGraph, events: Histories, user: Any, thing: Any) -> dict[str, NDArray[np.float32]]:

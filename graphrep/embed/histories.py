@@ -99,8 +99,7 @@ def histories(
         raise InputError("at least one edge of positive weight", found="none", where="graph")
     between = {kind: edges for kind, edges in g.edges.items() if kind[0] not in acting}
     if not between:
-        timed = {kind: edges for kind, edges in own.items() if edges.time is not None and len(edges)}
-        between = _followed(timed, acting, transition_options or {}) if timed else {}
+        between = followed(HeteroGraph.from_edges(g.num_nodes, own), transition_options)
         factors = {}
     kind = np.repeat(np.arange(len(others)), [g.num_nodes[name] for name in others])
     return Histories(
@@ -112,6 +111,36 @@ def histories(
         kind,
         _matrix(between, factors, things, things, (shape[1], shape[1])) if between else None,
     )
+
+
+def every_type(g: HeteroGraph, relation_weights: Mapping[str, float] | None = None) -> Histories:
+    """Every node as an actor and as a thing, of the same number: where an edge begins is who met where it ends.
+
+    >>> both = {("user", "follows", "user"): EdgeList([0], [1]), ("user", "likes", "song"): EdgeList([1], [0])}
+    >>> every_type(HeteroGraph.from_edges({"user": 2, "song": 1}, both)).events.toarray().tolist()
+    [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    """
+    factors = checked_factors(g, relation_weights or {})
+    starts = _numbered(g, g.node_types)
+    n = sum(g.num_nodes.values())
+    events, age = _events(g.edges, factors, starts, starts, (n, n))
+    kind = np.repeat(np.arange(len(starts)), list(g.num_nodes.values()))
+    numbers = MappingProxyType(starts)
+    return Histories(numbers, numbers, g.num_nodes, events, age, kind, None)
+
+
+def followed(g: HeteroGraph, transition_options: Any = None) -> dict[EdgeType, EdgeList]:
+    """Transitions that the timed edges of actors yield; none where edges between things are given.
+
+    >>> seen = EdgeList([0, 0], [0, 1], time=[5, 9])
+    >>> list(followed(HeteroGraph.from_edges({"user": 1, "host": 2}, {("user", "watches", "host"): seen})))
+    [('host', 'then_user', 'host')]
+    """
+    acting = actor_types(g)
+    timed = {kind: edges for kind, edges in g.edges.items() if edges.time is not None and len(edges)}
+    if any(kind[0] not in acting for kind in g.edge_types) or not timed:
+        return {}
+    return _followed(timed, acting, transition_options or {})
 
 
 def _numbered(g: HeteroGraph, kinds: list[str]) -> dict[str, int]:

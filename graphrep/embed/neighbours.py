@@ -78,7 +78,7 @@ class Neighbours:
         count = end - begin
         whole = torch.nonzero(count <= wanted).ravel()
         some = torch.nonzero((count > wanted) & (wanted > 0)).ravel()
-        row, place = _expanded(whole, at(begin, whole), at(count, whole))
+        row, place = expanded(whole, at(begin, whole), at(count, whole))
         if len(some):
             found = torch.stack(self._successive(at(begin, some), at(end, some), at(wanted, some), generator), 1)
             drawn = found < _NONE
@@ -149,8 +149,13 @@ def _alike(begin: torch.Tensor, end: torch.Tensor, found: list[torch.Tensor], sh
     return place
 
 
-def _expanded(rows: torch.Tensor, begin: torch.Tensor, count: torch.Tensor) -> Drawn:
-    """Each row as often as it has edges, and the edges."""
+def expanded(rows: torch.Tensor, begin: torch.Tensor, count: torch.Tensor) -> Drawn:
+    """Each row as often as it has edges, and their places.
+
+    Args:
+        rows: (b,) of any numbers.
+        begin, count: (b,) first edge of each, and how many from there on.
+    """
     row = torch.repeat_interleave(rows, count)
     first = torch.repeat_interleave(begin - (torch.cumsum(count, 0) - count), count)
     return row, first + torch.arange(len(row), device=row.device)

@@ -76,15 +76,21 @@ class TemporalSampler(BaseSampler):  # type: ignore[misc]
 
     def sample_from_nodes(self, index: Any, **_: Any) -> HeteroSamplerOutput:
         """Neighbourhoods of a ``NodeSamplerInput``."""
-        return node_sample(index, self._sample)
+        return node_sample(index, self.sample_from_types)
 
     def sample_from_edges(self, index: Any, neg_sampling: Any = None) -> HeteroSamplerOutput:
         """Neighbourhoods of both ends of an ``EdgeSamplerInput``, and of negatives where they are asked for."""
-        return edge_sample(index, self._sample, self._sizes, index.time is not None, None, neg_sampling)
+        return edge_sample(index, self.sample_from_types, self._sizes, index.time is not None, None, neg_sampling)
 
-    def _sample(
-        self, seeds: Mapping[str, torch.Tensor], times: Mapping[str, torch.Tensor] | None
+    def sample_from_types(
+        self, seeds: Mapping[str, torch.Tensor], times: Mapping[str, torch.Tensor] | None = None
     ) -> HeteroSamplerOutput:
+        """Neighbourhoods of nodes of several types.
+
+        Args:
+            seeds: by type; they come first among the nodes of the type. Without times each once.
+            times: by the same types; None: all edges count, and neighbourhoods are shared.
+        """
         found = {
             kind: _Apart(n, self._device) if times else _Found(self._places[kind]) for kind, n in self._sizes.items()
         }

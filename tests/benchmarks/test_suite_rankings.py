@@ -80,13 +80,15 @@ def test_the_search_is_made_once_at_the_largest_dimension(tmp_path: Path, monkey
     assert rows[1].of_exact[""] == rankings.share_of(rows[1].values[""], rows[0].values[""])
 
 
-def test_the_hybrid_has_the_walks_choice_and_says_what_it_learnt(tmp_path: Path) -> None:
+def test_what_learns_has_the_walks_choice_and_says_what_it_learnt(tmp_path: Path) -> None:
     written(tmp_path)
     (problem,) = rankings.gowalla(tmp_path)
-    rows = list(rankings.fitted_rows(problem, "as lines", problem.graphs[""], [4, 8], 0, None, hybrid=True))
+    rows = list(
+        rankings.fitted_rows(problem, "as lines", problem.graphs[""], [4, 8], 0, None, models=["hybrid", "gnn"])
+    )
     of = "d = {}, as lines"
     assert [row.method for row in rows[1:]] == [
-        f"{what}, {of.format(dim)}" for dim in (8, 4) for what in ("vectors", "hybrid")
+        f"{what}, {of.format(dim)}" for dim in (8, 4) for what in ("vectors", "hybrid", "gnn")
     ]
     assert 0 <= rows[2].note["learnt"] <= 1
 

@@ -208,7 +208,7 @@ def test_the_training_that_is_configured_is_that_of_the_model_by_default() -> No
 
 
 def test_every_model_that_fit_knows_can_be_set(tmp_path: Path) -> None:
-    for model in vocab.MODELS:
+    for model in vocab.DAILY_MODELS:
         (tmp_path / model).mkdir()
         folder = write(tmp_path / model, {"embed": {"model": model, "walk": "history"}})
         assert load_config(folder).embed.learns == (model != vocab.AUTOCOVARIANCE)

@@ -22,7 +22,7 @@ FORMAT = 1
 
 Tensors = Mapping[str, torch.Tensor]
 
-_METADATA, _OPTIMISER, _CHANCE = "graphrep", "optimiser.", "chance.state"
+_METADATA, _OPTIMISER = "graphrep", "optimiser."
 _DAMAGED_FIX = "delete it and train from the start, or take an older one"
 _OTHER_FIX = "go on with what it was made with, or train from the start in another place"
 _ENTRY = re.compile(re.escape(_OPTIMISER) + r"(\d+)\.(\w+)")
@@ -152,36 +152,6 @@ make the model and the optimiser as they were made
                 fix="make the model and the optimiser as they were made",
             )
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-
-
-def chance_tensors(generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """State of a generator as ``chance.state``, (n,) uint8.
-
-    >>> chance_tensors(torch.Generator().manual_seed(3))["chance.state"].dtype
-    torch.uint8
-    """
-    return {_CHANCE: generator.get_state()}
-
-
-def restore_chance(generator: torch.Generator, tensors: Tensors) -> None:
-    """Put the state of :func:`chance_tensors` into a generator of the same kind of device.
-
-    Raises:
-        InputError: no state, or that of another kind of device.
-
-    >>> first, second = torch.Generator().manual_seed(3), torch.Generator()
-    >>> restore_chance(second, chance_tensors(first))
-    >>> bool(torch.rand(1, generator=first) == torch.rand(1, generator=second))
-    True
-    """
-    expected = f"the state of a generator on {generator.device}"
-    if _CHANCE not in tensors:
-        raise InputError(expected, found="none", where=_CHANCE)
-    try:
-        generator.set_state(tensors[_CHANCE].cpu())
-    except (RuntimeError, TypeError):
-        found = f"{tensors[_CHANCE].dtype} {tuple(tensors[_CHANCE].shape)}"
-        raise InputError(expected, found=found, where=_CHANCE, fix="go on with the device it was made on") from None
 
 
 def _safetensors() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
@@ -141,8 +141,7 @@ class HybridFit:
         if share is None:
             hidden = hidden_events(events, np.random.default_rng(self.seed))
             tried = self._tried(g, events, hidden) if hidden else {}
-            best = max(tried, key=lambda one: (tried[one], -one), default=0.0)
-            share = best if tried and tried[best] > tried[0.0] * (1 + LEAST_GAIN) else 0.0
+            share = best_share(tried)
         if share == 0.0:
             user, thing = self._ranks.shared(partial(self._walked, events))
             return Learnt(user, thing, share, tried)
@@ -183,7 +182,8 @@ class HybridFit:
             origin, learnt = (parameters_of(self.begin, events, which, begun) for which in ("origin", "tower"))
             begun.update({key: origin[key] for key in self.begin.origin})
             trainer.begin(learnt)
-        self._train(trainer, Stamp(self._config(name), _digest(g), 0))
+        stamp = Stamp(self._config(name), graph_digest(g), 0)
+        train(trainer, f"hybrid-{name}", stamp, self.report, self.checkpoints)
         done = {key: x.clone() for key, x in trainer.model.state_dict().items()}
         return Trained(trainer, whole, begun, done)
 
@@ -198,27 +198,43 @@ class HybridFit:
         recency = powers.recency if powers else self.choice.sequence_recency
         return Trainer(lines, walks, fold, types, how, self.seed, recency, self._ranks)
 
-    def _train(self, trainer: Trainer, stamp: Stamp) -> None:
-        kept = self.checkpoints
-        name = f"hybrid-{stamp.config['of']}"
-
-        def latest() -> Arrays:
-            content = None if kept is None else kept.latest(name)
-            return [] if content is None else [np.frombuffer(content, np.uint8)]
-
-        for content in self._ranks.shared(latest):
-            trainer.restore(*_state(content.tobytes(), name, stamp))
-
-        def keep(trainer: Trainer) -> None:
-            if kept is not None:
-                kept.replace(name, packed(trainer.state(), Stamp(stamp.config, stamp.data, trainer.done)))
-
-        trainer.run(self.report, keep)
-
     def _config(self, name: str) -> dict[str, Any]:
         begin = None if self.begin is None else self.begin.digest()
         of = {"of": name, "dim": self.dim, "seed": self.seed, "begin": begin, "how": type(self.training).__name__}
         return {**of, **asdict(self.training), "choice": asdict(self.choice)}
+
+
+def best_share(tried: Mapping[float, float]) -> float:
+    """The share that ranks what is hidden best, the smaller of equals; 0 where none beats the walk.
+
+    >>> best_share({0.0: 0.5, 0.5: 0.6, 1.0: 0.6}), best_share({0.0: 0.5, 1.0: 0.5001})
+    (0.5, 0.0)
+    """
+    best = max(tried, key=lambda one: (tried[one], -one), default=0.0)
+    return best if tried and tried[best] > tried[0.0] * (1 + LEAST_GAIN) else 0.0
+
+
+def train(
+    trainer: Trainer,
+    name: str,
+    stamp: Stamp,
+    report: Callable[[Step], None] | None = None,
+    kept: Checkpoints | None = None,
+) -> None:
+    """Take all steps, from the state that is kept under a name on; the first of several processes reads it."""
+
+    def latest() -> Arrays:
+        content = None if kept is None else kept.latest(name)
+        return [] if content is None else [np.frombuffer(content, np.uint8)]
+
+    for content in trainer.ranks.shared(latest):
+        trainer.restore(*_state(content.tobytes(), name, stamp))
+
+    def keep(trainer: Trainer) -> None:
+        if kept is not None:
+            kept.replace(name, packed(trainer.state(), Stamp(stamp.config, stamp.data, trainer.done)))
+
+    trainer.run(report, keep)
 
 
 def _scores(user: Vectors, thing: Vectors, rows: NDArray[np.int64]) -> Vectors:
@@ -230,7 +246,7 @@ def _state(content: bytes, where: str, stamp: Stamp) -> tuple[Tensors, int]:
     return tensors, found.step
 
 
-def _digest(g: HeteroGraph) -> str:
+def graph_digest(g: HeteroGraph) -> str:
     """Of all nodes and edges of a graph."""
     digest = hashlib.blake2b(repr(dict(g.num_nodes)).encode(), digest_size=16)
     for edge_type, edges in g.edges.items():

@@ -69,7 +69,7 @@ def node_inputs(
     """
     features = {} if features is None else features
     _check_rows("vectors", vectors, g, required=True)
-    _check_rows("features", features, g, required=False)
+    check_features(g, features)
     if as_of is not None and (isinstance(as_of, bool) or not isinstance(as_of, int | np.integer)):
         raise InputError("integer seconds since 1970-01-01 UTC", found=repr(as_of), where="as_of")
     moment = _newest(g) if as_of is None else int(as_of)
@@ -78,9 +78,8 @@ def node_inputs(
         walk = _finite("vectors", kind, vectors[kind])
         columns = [walk, _is_zero(walk)]
         if kind in features:
-            content = _finite("features", kind, features[kind])
-            columns += [_standardised(content), _is_zero(content)]
-        columns += _activity(g, kind, n, moment)
+            columns.append(content_columns(features[kind], kind))
+        columns.append(_activity(g, kind, n, moment))
         found[kind] = np.concatenate(columns, axis=1, dtype=np.float32, casting="same_kind")
     return found
 
@@ -101,6 +100,29 @@ def input_parts(vectors: Matrices, features: Matrices | None = None) -> dict[str
             first = walk.shape[1] + 1
             parts[kind].append(slice(first, first + features[kind].shape[1]))
     return parts
+
+
+def content_columns(content: NDArray[Any], kind: str) -> NDArray[np.float32]:
+    """(n, f + 1) the content's part of :func:`node_inputs` with its flag."""
+    whole = _finite("features", kind, content)
+    return np.concatenate([_standardised(whole), _is_zero(whole)], axis=1)
+
+
+def activity_columns(g: HeteroGraph) -> dict[str, NDArray[np.float32]]:
+    """(n, columns) the part of :func:`node_inputs` that edges make, as of the newest time in the graph.
+
+    >>> activity_columns(HeteroGraph.from_edges({"user": 1}, {}))["user"].tolist()
+    [[0.0, 1.0]]
+    """
+    moment = _newest(g)
+    return {kind: _activity(g, kind, n, moment).astype(np.float32) for kind, n in g.num_nodes.items()}
+
+
+def check_features(g: HeteroGraph, features: Matrices) -> None:
+    """Raise an :class:`InputError` if content is not (n, f) finite numbers of types of the graph."""
+    _check_rows("features", features, g, required=False)
+    for kind, content in features.items():
+        _finite("features", kind, content)
 
 
 def _check_rows(name: str, given: Matrices, g: HeteroGraph, *, required: bool) -> None:
@@ -154,7 +176,7 @@ def _newest(g: HeteroGraph) -> int:
     )
 
 
-def _activity(g: HeteroGraph, kind: str, n: int, moment: int) -> list[NDArray[Any]]:
+def _activity(g: HeteroGraph, kind: str, n: int, moment: int) -> NDArray[np.float64]:
     newest = np.full(n, _NEVER)
     columns = []
     for edge_type, edges in g.edges.items():
@@ -165,7 +187,7 @@ def _activity(g: HeteroGraph, kind: str, n: int, moment: int) -> list[NDArray[An
                 np.maximum.at(newest, nodes[there], edges.time[there])
     never = newest == _NEVER
     days = (moment - np.where(never, moment, newest)) / (DAY_MS // 1000)
-    return [*columns, np.log1p(days)[:, None], never[:, None].astype(np.float32)]
+    return np.concatenate([*columns, np.log1p(days)[:, None], never[:, None]], axis=1, dtype=np.float64)
 
 
 def _there(edges: EdgeList, moment: int) -> NDArray[np.bool_]:

@@ -68,56 +68,6 @@ def sampled_softmax(
     return _mean((share * each).sum(1), share)
 
 
-def n_pair(
-    anchor: torch.Tensor,
-    positive: torch.Tensor,
-    *,
-    log_q: Given = None,
-    same: Given = None,
-    temperature: float = 1.0,
-) -> torch.Tensor:
-    """Cross entropy of each anchor's target against the targets of the others in the batch.
-
-    Sohn: Improved Deep Metric Learning with Multi-class N-pair Loss Objective, NeurIPS 2016. ``log_q`` comes off every
-    target's score, the anchor's own too, as Yi et al. do: a constant in it has no effect.
-
-    Args:
-        anchor: (b, d) vectors.
-        positive: (b, d) vectors of their targets; the score is the dot product.
-        log_q: (b,) log of how often each target is expected in a batch, up to a constant; None: all alike.
-        same: (b, b) bool, ``same[i, j]``: target j is one of anchor i too and no negative of it. The diagonal has no
-            effect.
-        temperature: above 0.
-
-    Returns:
-        Scalar, in nats.
-
-    Raises:
-        InputError: another shape or dtype, or such a temperature.
-
-    >>> n_pair(torch.zeros(4, 2), torch.ones(4, 2))
-    tensor(1.3863)
-    """
-    _check_scores("anchor", anchor)
-    _check_scores("positive", positive)
-    _check("positive", positive, anchor.shape)
-    wide = torch.promote_types(_dtype(anchor), positive.dtype)
-    scores = anchor.to(wide) @ positive.to(wide).T
-    own = torch.eye(len(anchor), dtype=torch.bool, device=anchor.device)
-    if same is not None:
-        _check("same", same, own.shape, mask=True)
-    if log_q is not None:
-        _check("log_q", log_q, anchor.shape[:1])
-    return sampled_softmax(
-        scores.diagonal()[:, None],
-        scores,
-        log_q=log_q,
-        positive_log_q=None if log_q is None else log_q[:, None],
-        accidental=own if same is None else own | same,
-        temperature=temperature,
-    )
-
-
 def easy_and_hard(
     positive: torch.Tensor,
     negative: torch.Tensor,
@@ -164,49 +114,6 @@ def easy_and_hard(
         _check("accidental_hard", accidental_hard, hard.shape, mask=True)
     apart = sampled_softmax(positive, hard, weight=weight, accidental=accidental_hard, temperature=temperature)
     return (1 - share) * easy + share * apart
-
-
-def distilled(
-    student_candidate: torch.Tensor,
-    student_negative: torch.Tensor,
-    teacher: torch.Tensor,
-    *,
-    log_q: Given = None,
-    accidental: Given = None,
-    temperature: float = 1.0,
-) -> torch.Tensor:
-    """Cross entropy of a student under a teacher's probabilities, over its candidates and drawn negatives.
-
-    Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2015 (arXiv 1503.02531), without their factor
-    ``temperature²``. All candidates of an anchor share a denominator with its negatives, to which the teacher gives 0.
-
-    Args:
-        student_candidate: (b, c) student's scores of the candidates; −∞ where there is none.
-        student_negative: (b, k) student's scores of negatives; k may be 0.
-        teacher: (b, c) probabilities, at least 0, brought to a sum of one by row; a row of zeros: no target.
-        log_q: (k,) or (b, k) log of the expected count of each negative; None: 0.
-        accidental: (b, k) bool, negatives that are among the candidates: not in the denominator twice.
-        temperature: of the student, above 0.
-
-    Returns:
-        Scalar, in nats.
-
-    Raises:
-        InputError: another shape or dtype, or such a temperature.
-
-    >>> distilled(torch.zeros(1, 2), torch.zeros(1, 2), torch.tensor([[0.9, 0.1]]))
-    tensor(1.3863)
-    """
-    _check_scores("student_candidate", student_candidate)
-    _check_scores("student_negative", student_negative, len(student_candidate))
-    candidate, negative = _scaled(student_candidate, temperature), _scaled(student_negative, temperature)
-    share = _shares("teacher", teacher, candidate)
-    negative = _corrected("log_q", negative, log_q, negative.shape, negative.shape[1:])
-    nothing = share.sum(1) == 0
-    candidate = candidate.masked_fill(nothing[:, None], 0.0)
-    negative = _without(negative, accidental, nothing)
-    total = torch.logsumexp(torch.cat([candidate, negative], 1), 1, keepdim=True)
-    return _mean((share * (total - candidate).masked_fill(share == 0, 0.0)).sum(1), share)
 
 
 def balanced(losses: Mapping[Any, tuple[torch.Tensor, int]], balance: float) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""How the hybrid is trained: every knob once, with its default."""
+"""How models are trained: every knob once, with its default."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from graphrep.errors import InputError
 
 
 @dataclass(frozen=True)
-class Training:
-    """How the hybrid is trained.
+class Learning:
+    """What the training of every model has.
 
     Attributes:
         epochs: passes over the anchors.
@@ -18,15 +18,12 @@ class Training:
         history: last events that a user is encoded from.
         horizon: events from the anchor on that are to be predicted: a daily vector is read for days.
         decay: (0, 1]; each later one counts so much less.
-        anchors: of each user in an epoch, at most; drawn anew in every one.
         negatives: things of each type drawn for a step, alike; all of them where there are no more.
         event_dropout: [0, 1) share of the events left out of a history at random.
         surface_dropout: [0, 1) share of the histories that lose all events of one type.
         dropout: [0, 1) of the attention's inputs.
-        table_rate: step of what is learnt of a thing, in shares of the walk's root mean square entry.
-        rate: step of the tower.
-        tether: share by which what was learnt of things goes back to the walk in each step.
-        balance: [0, 1] of the types met: 0: by their targets, 1: each alike.
+        rate: step of the parameters.
+        balance: [0, 1] of the losses: 0: by their targets, 1: each alike.
         folds: of users; each is trained from a walk in which it is not.
 
     Raises:
@@ -38,19 +35,61 @@ class Training:
     history: int = 64
     horizon: int = 8
     decay: float = 0.7
-    anchors: int = 8
     negatives: int = 8192
     event_dropout: float = 0.3
     surface_dropout: float = 0.1
     dropout: float = 0.5
-    table_rate: float = 0.05
     rate: float = 1e-3
-    tether: float = 3e-3
     balance: float = 0.5
     folds: int = 4
 
     def __post_init__(self) -> None:
         _check(self)
+
+
+@dataclass(frozen=True)
+class Training(Learning):
+    """How the hybrid is trained; the losses of the types met are balanced.
+
+    Attributes:
+        anchors: of each user in an epoch, at most; drawn anew in every one.
+        table_rate: step of what is learnt of a thing, in shares of the walk's root mean square entry.
+        tether: share by which what was learnt of things goes back to the walk in each step.
+
+    Raises:
+        InputError: a number out of its range.
+    """
+
+    anchors: int = 8
+    table_rate: float = 0.05
+    tether: float = 3e-3
+
+
+@dataclass(frozen=True)
+class NeighbourTraining(Learning):
+    """How the model of neighbourhoods is trained, ``fit(model="gnn")``; the losses of the relations are balanced.
+
+    Attributes:
+        views: moments, or where edges have no times parts of the edges, that are predicted from the rest.
+        layers: steps along edges.
+        neighbours: that a node is encoded from, over all relations; half as many at each further step.
+        missing: [0, 1) share of the nodes of a step that lose their walk vector, and of those that lose their content.
+        new: [0, 1) share of the nodes with content that are learnt from as if they had come today: by content alone.
+        hard: candidates of an anchor with the highest scores, that are in a loss of their own.
+        hard_share: [0, 1) of that loss.
+
+    Raises:
+        InputError: a number out of its range.
+    """
+
+    negatives: int = 1024
+    views: int = 6
+    layers: int = 2
+    neighbours: int = 12
+    missing: float = 0.15
+    new: float = 0.15
+    hard: int = 16
+    hard_share: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -88,7 +127,7 @@ class BagTraining:
         _check(self)
 
 
-def _check(training: Training | BagTraining) -> None:
+def _check(training: Learning | BagTraining) -> None:
     for field in fields(training):
         value, whole = getattr(training, field.name), isinstance(field.default, int)
         if whole:

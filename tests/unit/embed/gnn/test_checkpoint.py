@@ -16,10 +16,8 @@ from hypothesis import strategies as st
 from graphrep.embed.gnn import checkpoint
 from graphrep.embed.gnn.checkpoint import (
     Stamp,
-    chance_tensors,
     optimiser_tensors,
     packed,
-    restore_chance,
     restore_optimiser,
     unpacked,
 )
@@ -54,12 +52,12 @@ class Training:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         parameters = {f"model.{name}": x for name, x in self.model.state_dict().items()}
-        return {**parameters, **optimiser_tensors(self.optimiser), **chance_tensors(self.generator)}
+        return {**parameters, **optimiser_tensors(self.optimiser), "chance": self.generator.get_state()}
 
     def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
         self.model.load_state_dict({k.removeprefix("model."): x for k, x in tensors.items() if k.startswith("model.")})
         restore_optimiser(self.optimiser, tensors)
-        restore_chance(self.generator, tensors)
+        self.generator.set_state(tensors["chance"])
 
 
 def adam(parameters: Any) -> torch.optim.Optimizer:
@@ -278,16 +276,3 @@ def test_other_optimisers_are_refused() -> None:
     for call in (lambda: optimiser_tensors(descent), lambda: restore_optimiser(descent, {})):
         with pytest.raises(InputError, match=r"Adam or AdamW, found SGD \[optimiser\]"):
             call()
-
-
-@pytest.mark.parametrize(
-    ("tensors", "found"),
-    [
-        ({}, "none"),
-        ({"chance.state": torch.zeros(16, dtype=torch.uint8)}, r"torch.uint8 \(16,\)"),
-        ({"chance.state": torch.zeros(5056)}, r"torch.float32 \(5056,\)"),
-    ],
-)
-def test_no_state_of_a_generator_is_refused(tensors: Any, found: str) -> None:
-    with pytest.raises(InputError, match=rf"the state of a generator on cpu, found {found} \[chance.state\]"):
-        restore_chance(torch.Generator(), tensors)

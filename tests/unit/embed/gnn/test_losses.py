@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn.functional import cross_entropy, log_softmax, one_hot
+from torch.nn.functional import cross_entropy, one_hot
 
-from graphrep.embed.gnn.losses import balanced, distilled, easy_and_hard, n_pair, sampled_softmax
+from graphrep.embed.gnn.losses import balanced, easy_and_hard, sampled_softmax
 from graphrep.errors import InputError
 
 Loss = Callable[..., torch.Tensor]
@@ -43,17 +43,14 @@ def of_scores(seed: int, b: int = 4) -> tuple[list[tuple[Loss, dict[str, Any], l
     common = {"weight": weight, "log_q": log_q, "accidental": accidental, "temperature": 0.7}
     one = {"positive": two, "negative": three, **common}
     both = {**one, "hard": more, "share": 0.3, "accidental_hard": coins(seed + 1, b, 3)}
-    taught = {"student_candidate": two, "student_negative": three, **common}
-    taught["teacher"] = taught.pop("weight")
     cases: list[tuple[Loss, dict[str, Any], list[str]]] = [
         (sampled_softmax, one, ["positive", "negative"]),
         (easy_and_hard, both, ["positive", "negative", "hard"]),
-        (distilled, taught, ["student_candidate", "student_negative"]),
     ]
     return cases, weight.sum(1) > 0
 
 
-NAMES = ["sampled_softmax", "easy_and_hard", "distilled"]
+NAMES = ["sampled_softmax", "easy_and_hard"]
 
 
 def gradients(loss: Loss, arguments: dict[str, Any], names: list[str]) -> list[torch.Tensor]:
@@ -100,43 +97,6 @@ def test_one_correction_for_all_anchors_is_that_of_each() -> None:
     positive, negative, log_q = drawn(0, 3, 1), drawn(1, 3, 4), drawn(2, 4).detach()
     alike = sampled_softmax(positive, negative, log_q=log_q)
     assert torch.equal(alike, sampled_softmax(positive, negative, log_q=log_q.expand(3, 4)))
-    taught = distilled(positive, negative, torch.ones(3, 1), log_q=log_q)
-    torch.testing.assert_close(taught, alike)
-
-
-def test_in_a_batch_the_targets_of_the_others_are_the_negatives() -> None:
-    anchor, positive, log_q = drawn(0, 5, 3), drawn(1, 5, 3), drawn(2, 5).detach()
-    expected = cross_entropy(anchor @ positive.T / 0.5 - log_q, torch.arange(5))
-    torch.testing.assert_close(n_pair(anchor, positive, log_q=log_q, temperature=0.5), expected)
-
-
-def test_a_constant_in_the_correction_of_a_batch_has_no_effect() -> None:
-    anchor, positive, log_q = drawn(0, 5, 3), drawn(1, 5, 3), drawn(2, 5).detach()
-    torch.testing.assert_close(n_pair(anchor, positive, log_q=log_q), n_pair(anchor, positive, log_q=log_q - 3))
-
-
-def test_a_target_that_two_anchors_share_is_no_negative_of_either() -> None:
-    anchor, positive = drawn(0, 4, 3), drawn(1, 4, 3)
-    same = torch.zeros(4, 4, dtype=torch.bool)
-    same[0, 2] = True
-    scores = (anchor @ positive.T).masked_fill(same, -torch.inf)
-    torch.testing.assert_close(n_pair(anchor, positive, same=same), cross_entropy(scores, torch.arange(4)))
-
-
-def test_the_student_is_asked_for_the_probabilities_of_the_teacher() -> None:
-    candidate, negative = drawn(0, 3, 2), drawn(1, 3, 4)
-    teacher = torch.tensor([[0.5, 0.5], [0.1, 0.9], [1.0, 0.0]])
-    expected = -(teacher * log_softmax(torch.cat([candidate, negative], 1) / 2, 1)[:, :2]).sum(1).mean()
-    torch.testing.assert_close(distilled(candidate, negative, teacher, temperature=2.0), expected)
-    torch.testing.assert_close(distilled(candidate, negative, 5 * teacher, temperature=2.0), expected)
-
-
-def test_a_place_without_a_candidate_is_passed_over() -> None:
-    candidate, negative = drawn(0, 2, 2), drawn(1, 2, 3)
-    padded = torch.cat([candidate, torch.full((2, 1), -torch.inf)], 1).detach().requires_grad_()
-    ours = distilled(padded, negative, torch.tensor([[0.2, 0.8, 0.0]] * 2))
-    torch.testing.assert_close(ours, distilled(candidate, negative, torch.tensor([[0.2, 0.8]] * 2)))
-    assert torch.isfinite(torch.autograd.grad(ours, padded)[0]).all()
 
 
 def test_gradients_of_easy_and_hard_negatives_do_not_mix() -> None:
@@ -162,7 +122,7 @@ def test_the_share_is_that_of_the_hard_negatives(share: float) -> None:
     torch.testing.assert_close(ours, (1 - share) * apart + share * apart_hard)
 
 
-@pytest.mark.parametrize("number", range(3), ids=NAMES)
+@pytest.mark.parametrize("number", range(2), ids=NAMES)
 def test_negatives_belong_to_their_own_anchor(number: int) -> None:
     (cases, _), changed = of_scores(0), 1
     loss, arguments, names = cases[number]
@@ -177,7 +137,7 @@ def test_negatives_belong_to_their_own_anchor(number: int) -> None:
         assert not torch.equal(before[0][changed], after[0][changed])
 
 
-@pytest.mark.parametrize("number", range(3), ids=NAMES)
+@pytest.mark.parametrize("number", range(2), ids=NAMES)
 def test_accidental_negatives_have_no_gradient_and_no_effect(number: int) -> None:
     cases, _ = of_scores(1)
     loss, arguments, names = cases[number]
@@ -191,7 +151,7 @@ def test_accidental_negatives_have_no_gradient_and_no_effect(number: int) -> Non
         assert (gradient[:-1][~mask[:-1]] > 0).all()
 
 
-@pytest.mark.parametrize("number", range(3), ids=NAMES)
+@pytest.mark.parametrize("number", range(2), ids=NAMES)
 def test_an_anchor_without_a_target_adds_nothing(number: int) -> None:
     cases, there = of_scores(2)
     loss, arguments, names = cases[number]
@@ -207,7 +167,7 @@ def test_an_anchor_without_a_target_adds_nothing(number: int) -> None:
         assert (gradient[there] != 0).any()
 
 
-@pytest.mark.parametrize("number", range(3), ids=NAMES)
+@pytest.mark.parametrize("number", range(2), ids=NAMES)
 def test_without_any_target_the_loss_and_its_gradient_are_zero(number: int) -> None:
     cases, _ = of_scores(3)
     loss, arguments, names = cases[number]
@@ -258,19 +218,10 @@ def test_the_order_of_anchors_targets_and_negatives_has_no_effect(
         torch.testing.assert_close(loss(**moved), loss(**arguments))
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.integers(0, 10**6), st.permutations(range(4)))
-def test_the_order_of_a_batch_has_no_effect(seed: int, order: list[int]) -> None:
-    anchor, positive, log_q, same = drawn(seed, 4, 3), drawn(seed + 1, 4, 3), drawn(seed + 2, 4), coins(seed, 4, 4)
-    moved = n_pair(anchor[order], positive[order], log_q=log_q[order], same=same[order][:, order])
-    torch.testing.assert_close(moved, n_pair(anchor, positive, log_q=log_q, same=same))
-
-
 def test_half_precision_is_added_up_in_float32() -> None:
     anchor, positive = (drawn(seed, 6, 4).detach().bfloat16() for seed in (0, 1))
-    assert torch.equal(n_pair(anchor, positive), n_pair(anchor.float(), positive.float()))
     scores = anchor @ positive.T
-    for loss in (sampled_softmax, lambda p, n: distilled(p, n, torch.ones_like(p))):
+    for loss in (sampled_softmax, lambda p, n: easy_and_hard(p, n, n, share=0.5)):
         assert torch.equal(loss(scores[:, :2], scores), loss(scores[:, :2].float(), scores.float()))
 
 
@@ -280,9 +231,7 @@ def test_no_loss_looks_at_a_value_or_leaves_the_device() -> None:
     for loss, arguments, _ in cases:
         placed = {name: x.to("meta") if isinstance(x, torch.Tensor) else x for name, x in arguments.items()}
         assert loss(**placed).device.type == "meta"
-    anchor, log_q, same = (x.to("meta") for x in (drawn(0, 4, 3), drawn(1, 4), coins(2, 4, 4)))
-    one = n_pair(anchor, anchor, log_q=log_q, same=same)
-    assert one.device.type == "meta"
+    one = sampled_softmax(*(drawn(seed, 4, 3).to("meta") for seed in (0, 1)))
     assert balanced({"a": (one, 3), "b": (one, 0)}, 0.5).device.type == "meta"
     assert balanced({"b": (one, 0)}, 0.5).device.type == "meta"
 
@@ -294,18 +243,13 @@ LIKED = torch.tensor([[u % ITEMS, (u + 3) % ITEMS] for u in range(USERS)])
 def of_model(name: str, users: torch.Tensor, items: torch.Tensor) -> torch.Tensor:
     scores = users @ items.T
     liked = one_hot(LIKED, ITEMS).sum(1).bool()
-    if name == "n_pair":
-        chosen = LIKED[:, 0]
-        return n_pair(users, items[chosen], same=liked[:, chosen])
     positive = scores.gather(1, LIKED)
-    if name == "distilled":
-        return distilled(positive, scores, torch.full_like(positive, 0.5), accidental=liked)
     if name == "easy_and_hard":
         return easy_and_hard(positive, scores, scores, share=0.5, accidental=liked, accidental_hard=liked)
     return sampled_softmax(positive, scores, accidental=liked)
 
 
-@pytest.mark.parametrize("name", [*NAMES, "n_pair"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_few_steps_put_the_targets_first(name: str) -> None:
     users, items = drawn(0, USERS, 8), drawn(1, ITEMS, 8)
     descent = torch.optim.SGD([users, items], lr=0.5)
@@ -317,11 +261,8 @@ def test_a_few_steps_put_the_targets_first(name: str) -> None:
         descent.step()
     assert loss.item() < 0.5 * first
     scores = (users @ items.T).detach()
-    targets = LIKED[:, :1] if name == "n_pair" else LIKED
     negative = one_hot(LIKED, ITEMS).sum(1) == 0
-    if name == "n_pair":  # items that are nobody's first target were not seen
-        negative &= one_hot(LIKED[:, 0], ITEMS).sum(0).bool()
-    assert (scores.gather(1, targets).amin(1) > scores.masked_fill(~negative, -torch.inf).amax(1)).all()
+    assert (scores.gather(1, LIKED).amin(1) > scores.masked_fill(~negative, -torch.inf).amax(1)).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -364,20 +305,9 @@ S23, S24, B24 = torch.zeros(2, 3), torch.zeros(2, 4), torch.zeros(2, 4, dtype=to
         (sampled_softmax, (S23, S24), {"accidental": S24}, r"bool of .* found torch.float32 .*\[accidental\]"),
         (sampled_softmax, (S23, S24), {"temperature": 0.0}, r"a number above 0, found 0.0 \[temperature\]"),
         (sampled_softmax, (S23, S24), {"temperature": float("nan")}, r"found nan \[temperature\]"),
-        (n_pair, (S23[0], S23), {}, r"floats of shape .*\[anchor\]"),
-        (n_pair, (S23, S23.long()), {}, r"floats of shape .*\[positive\]"),
-        (n_pair, (S23, S24), {}, r"shape \(2, 3\), found .*\(2, 4\) \[positive\]"),
-        (n_pair, (S23, S23), {"log_q": S23}, r"shape \(2,\), found .*\(2, 3\) \[log_q\]"),
-        (n_pair, (S23, S23), {"same": B24}, r"bool of shape \(2, 2\), .*\[same\]"),
         (easy_and_hard, (S23, S24, S24), {"share": 1.5}, r"a number from 0 to 1, found 1.5 \[share\]"),
         (easy_and_hard, (S23, S24, S24[:1]), {"share": 0.5}, r"floats of shape \(2, ·\), .*\[hard\]"),
         (easy_and_hard, (S23, S24, S23), {"share": 0.5, "accidental_hard": B24}, r"\(2, 3\), .*\[accidental_hard\]"),
-        (distilled, (S23[0], S24, S23), {}, r"floats of shape .*\[student_candidate\]"),
-        (distilled, (S23, S24[:1], S23), {}, r"floats of shape .*\[student_negative\]"),
-        (distilled, (S23, S24, S24), {}, r"shape \(2, 3\), found .*\(2, 4\) \[teacher\]"),
-        (distilled, (S23, S24, S23), {"log_q": S23}, r"shape \(2, 4\) or \(4,\), .*\[log_q\]"),
-        (distilled, (S23, S24, S23), {"accidental": S24}, r"bool of shape .*\[accidental\]"),
-        (distilled, (S23, S24, S23), {"temperature": -1.0}, r"a number above 0, found -1.0 \[temperature\]"),
         (balanced, ({}, 0.5), {}, r"at least one relation, found none \[losses\]"),
         (balanced, ({"a": (S23[0, 0], -1)}, 0.5), {}, r"a count of at least 0, found -1 \[losses\['a'\]\]"),
         (balanced, ({"a": (S23, 1)}, 0.5), {}, r"shape \(\), found .*\(2, 3\) \[losses\['a'\]\]"),
