@@ -155,11 +155,11 @@ def fit(
 
     Args:
         g: the graph.
-        model: one of ``graphrep.vocab.MODELS``: "autocovariance" or "hybrid".
+        model: one of ``graphrep.vocab.MODELS``: "autocovariance", "hybrid" or "gnn".
         dim: columns d.
         seed: chance; the same seed gives the same vectors.
-        device: None: for "hybrid" a GPU where torch sees one, else the CPU; for "autocovariance" the CPU, whose walks
-            are of float64. "cpu": the CPU. Else a torch device.
+        device: None: for what is learnt a GPU where torch sees one, else the CPU; for "autocovariance" the CPU, whose
+            walks are of float64. "cpu": the CPU. Else a torch device.
         previous: vectors by node type, rows by the same index, all-zero or NaN rows absent: the result is
             turned onto them (``graphrep.embed.align``). Of *history*, pass their ``choice`` as well: a new search may
             choose vectors of another kind, which no turn makes comparable.
