@@ -85,6 +85,7 @@ class InductiveTrainer(Trainer):
         events = nodes.events
         bounds = pairwise([*events.things.values(), events.events.shape[1]])
         self._types = [span for span in bounds if span[0] < span[1]]
+        self._starts = torch.tensor([first for first, _ in self._types], device=self._device)
         self._relations = [(n, kind) for n, kind in enumerate(views[0].g.edge_types) if kind[0] in events.actors]
         met = events.events
         self._met = [torch.as_tensor(x.astype(np.int64), device=self._device) for x in (met.indptr, met.indices)]

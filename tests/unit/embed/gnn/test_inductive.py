@@ -98,7 +98,7 @@ def test_the_loss_falls_and_targets_outrank_the_rest(walk: str) -> None:
     assert [step.number for step in found] == list(range(1, one.steps + 1))
     assert loss() < before
     one.model.eval()
-    asked, positive, candidates = one._scored(one._batches[0])
+    asked, positive, candidates = one._ranked(one._batches[0])
     scores, known, _, _ = candidates[one.nodes.events.things["host"]]
     share = (positive[:, :1] > scores).float()[~known].mean()
     assert share > 0.7
@@ -128,7 +128,7 @@ def test_negatives_belong_to_their_own_anchor(walk: str) -> None:
     group = one._batches[1]
     one.model.eval()
     torch.manual_seed(5)
-    asked, _, candidates = one._scored(group)
+    asked, _, candidates = one._ranked(group)
     torch.manual_seed(5)
     drawn = {first: one._negatives(first, end)[0] for first, end in one._types}
     for first, (scores, known, log_q, hardest) in candidates.items():
