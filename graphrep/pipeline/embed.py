@@ -18,7 +18,8 @@ from graphrep.pipeline import cold_start
 from graphrep.pipeline.context import Run, fingerprint
 from graphrep.pipeline.load import DayGraph, load_graph
 from graphrep.pipeline.processes import is_first, together
-from graphrep.pipeline.training import DayCheckpoints, Start, finish, inputs_of, start_of
+from graphrep.pipeline.training import DayCheckpoints, Start, inputs_of, keep_state, same_walk, start_of
+from graphrep.pipeline.watching import shown
 from graphrep.store import releases, runlog, tables
 
 if TYPE_CHECKING:
@@ -62,12 +63,23 @@ def _made(run: Run, ds: str, parent: str | None, print_of_inputs: str) -> dict[s
         step(f"graph loaded: {_planned(run, day)}")
     start = start_of(run, ds, day, parent)
     kept = DayCheckpoints(run, ds, inputs_of(print_of_inputs, start))
-    with run.progress.stage(f"fit {ds}{_how(run, start, kept)}", 1) as step:
-        record = {runlog.FINGERPRINT: print_of_inputs, **_fit(run, ds, day, parent, start, kept)}
-        step("vectors fitted")
+    record = {runlog.FINGERPRINT: print_of_inputs, **_shown(run, ds, day, parent, start, kept)}
     if is_first():
         runlog.record_stage(run.warehouse, ds, vocab.EMBED, record)
+        kept.clear()
     return record
+
+
+def _shown(run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kept: DayCheckpoints) -> dict[str, Any]:
+    """Fit; of a training, every step moves what is shown."""
+    with run.progress.stage(f"fit {ds}{_how(run, start, kept)}", 1) as step:
+        if not run.config.embed.learns:
+            made = _fit(run, ds, day, parent, start, kept)
+            step("vectors fitted")
+            return made
+        step("training")
+    with shown(run.progress) as report:
+        return _fit(run, ds, day, parent, start, kept, report=report)
 
 
 def _how(run: Run, start: Start, kept: DayCheckpoints) -> str:
@@ -111,12 +123,15 @@ def graph_record(run: Run, ds: str) -> dict[str, Any]:
     return built
 
 
-def _fit(run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kept: DayCheckpoints) -> dict[str, Any]:
+def _fit(
+    run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kept: DayCheckpoints, **watched: Any
+) -> dict[str, Any]:
     from graphrep.embed import fit
 
     config = run.config.embed
     before = open_release(run.warehouse, parent) if parent else None
-    previous = previous_vectors(day, before, config.dim) if before else None
+    comparable = before is not None and same_walk(before.manifest, config.walk)
+    previous = previous_vectors(day, before, config.dim) if before and comparable else None
     emb = fit(
         day.graph,
         model=config.model,
@@ -127,12 +142,13 @@ def _fit(run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kep
         walk=config.walk,
         relation_weights={kind.label: kind.weight for kind in run.config.graph_relations.values()},
         **_options(config, start, kept),
+        **watched,
     )
     tried = start.tried if start.begin else {str(share): found for share, found in emb.tried.items()}
     state = None
     if is_first():
         tables.write_arrays(tables.partition(run.warehouse, tables.VECTORS, ds), {t: emb[t] for t in emb.types})
-        state = finish(run, ds, day, emb.state, start, tried)
+        state = keep_state(run, ds, day, emb.state, start, tried)
     choice = emb.choice and emb.choice.plain()
     made = {"name": config.model, "learnt": emb.learnt, "choice": choice, "state": state}
     gates = cold_start.write_published(run, ds, day, emb, lambda g: _walk(run, g, emb.choice))

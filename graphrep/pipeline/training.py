@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphrep.config import HISTORY
 from graphrep.contracts import Manifest
 from graphrep.errors import InputError
 from graphrep.pipeline.context import Run, fingerprint
@@ -118,6 +119,10 @@ class DayCheckpoints:
         """Replace it in one step."""
         checkpoints.replace(self._folder / name, content)
 
+    def clear(self) -> None:
+        """Remove them: the day is recorded, and nothing goes on from here."""
+        checkpoints.remove(self._folder)
+
 
 def _is_whole(path: Path) -> bool:
     from graphrep.embed.gnn.checkpoint import unpacked
@@ -134,27 +139,29 @@ def inputs_of(print_of_inputs: str, start: Start) -> str:
     return fingerprint(print_of_inputs, start.begin.digest() if start.begin else None)
 
 
-def finish(
+def keep_state(
     run: Run, ds: str, day: DayGraph, state: State | None, start: Start, tried: Mapping[str, float]
 ) -> str | None:
-    """Keep what the next day's training begins from, and remove the states of this one.
+    """Keep what the next day's training begins from.
 
     Returns:
         Sha256 of what was kept; None: nothing was learnt.
     """
     from graphrep.embed.gnn.kept_state import KeptState
 
-    folder = _folder(run, ds)
-    digest = None
-    if state is not None:
-        ids = {kind: day.nodes[kind].index for kind in state.walk}
-        content = KeptState(state, ids, {"cold_ds": start.cold_ds, "tried": dict(tried)}).packed()
-        checkpoints.replace(folder / _STATE, content)
-        digest = hashlib.sha256(content).hexdigest()
-    for name in checkpoints.names(folder):
-        if name != _STATE or digest is None:
-            checkpoints.remove(folder / name)
-    return digest
+    path = _folder(run, ds) / _STATE
+    if state is None:
+        checkpoints.remove(path)
+        return None
+    ids = {kind: day.nodes[kind].index for kind in state.walk}
+    content = KeptState(state, ids, {"cold_ds": start.cold_ds, "tried": dict(tried)}).packed()
+    checkpoints.replace(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def same_walk(manifest: Mapping[str, Any], walk: str) -> bool:
+    """Whether a release's vectors began at such a walk: no turn makes vectors of the other kind comparable."""
+    return bool((manifest.get(Manifest.MODEL) or {}).get("choice")) == (walk == HISTORY)
 
 
 def _folder(run: Run, ds: str) -> Path:

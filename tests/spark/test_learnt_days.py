@@ -126,13 +126,17 @@ def results(place: Any, ds: str) -> dict[str, bytes]:
     return {**files_of(tables.partition(place.warehouse, tables.VECTORS, ds)), **files_of(folder(place, ds))}
 
 
-def embed_again(place: Any, ds: str) -> tuple[dict[str, Any], list[str]]:
-    """The stage's record when it is run once more as if it had never been, and what it told."""
+def embed_again(place: Any, ds: str) -> tuple[dict[str, Any], str]:
+    """The stage's record when it is run once more as if it had never been, and what it told of the fit."""
     runlog.drop_stage(place.warehouse, ds, vocab.EMBED)
     run: Run = place.run()
     told = Told()
     run.progress = told
-    return run_stage(run, vocab.EMBED, ds, at=place.at), told.names
+    record = run_stage(run, vocab.EMBED, ds, at=place.at)
+    (fitted,) = [name for name in told.names if name.startswith("fit ")]
+    trainings = told.names[told.names.index(fitted) + 1 :]
+    assert set(trainings) == ({"train"} if record["training"] else set())
+    return record, fitted
 
 
 def test_the_first_day_starts_cold_and_the_next_ones_warm(done: Any) -> None:
@@ -210,7 +214,7 @@ def test_killed_in_training_it_goes_on_and_ends_with_the_same_bytes(again: Any, 
     (path,) = folder(again, ds).glob("*/hybrid-published")
     assert unpacked(path.read_bytes(), "state")[1].step > 0
     record, told = embed_again(again, ds)
-    assert told[-1].endswith("; on from where it was interrupted")
+    assert told.endswith("; on from where it was interrupted")
     assert results(again, ds) == results(done, ds)
     assert record == done.records[ds][vocab.EMBED]
 
@@ -219,7 +223,7 @@ def test_a_state_of_other_settings_is_left_behind_and_that_is_said(again: Any, d
     killed_in_training(again, FIRST)
     configure(again, dim=6)
     record, told = embed_again(again, FIRST)
-    assert told[-1].endswith("; anew, since its inputs changed")
+    assert told.endswith("; anew, since its inputs changed")
     assert record["training"]["epochs"] == 3
     assert list(files_of(folder(again, FIRST))) == ["state.safetensors"]
 
@@ -229,7 +233,7 @@ def test_a_damaged_state_is_left_behind_and_that_is_said(again: Any, done: Any) 
     (path,) = folder(again, FIRST).glob("*/hybrid-published")
     path.write_bytes(path.read_bytes()[:-1])
     _, told = embed_again(again, FIRST)
-    assert told[-1].endswith("; anew, since its state is damaged")
+    assert told.endswith("; anew, since its state is damaged")
     assert results(again, FIRST) == results(done, FIRST)
 
 
@@ -245,7 +249,7 @@ def test_settings_can_ask_for_a_start_from_the_walk(again: Any, embed: dict[str,
     record, told = embed_again(again, SECOND)
     assert (record["training"]["start"], record["training"]["why"]) == ("cold", why)
     assert (record["training"]["epochs"], record["training"]["cold_ds"]) == (3, SECOND)
-    assert f"hybrid from the walk: {why}" in told[-1]
+    assert f"hybrid from the walk: {why}" in told
 
 
 def test_without_yesterdays_state_it_starts_cold_and_yesterdays_choice_stays(again: Any, done: Any) -> None:
@@ -260,12 +264,19 @@ def test_after_the_other_model_it_starts_cold_and_leaves_no_state_behind(again: 
     record, told = embed_again(again, SECOND)
     assert record["model"]["choice"] == done.records[FIRST][vocab.EMBED]["model"]["choice"]
     assert (record["training"], record["model"]["learnt"], record["model"]["state"]) == (None, None, None)
-    assert told[-1] == f"fit {SECOND}"
+    assert told == f"fit {SECOND}"
     assert not files_of(folder(again, SECOND))
     run_day(again.run(), SECOND, at=again.at, first=vocab.EVALUATE)
     configure(again)
     record, _ = embed_again(again, THIRD)
     assert record["training"]["why"] == f"{SECOND}.2 holds nothing that this model learnt"
+
+
+def test_after_the_other_walk_a_new_space_begins(again: Any) -> None:
+    configure(again, model="autocovariance", walk="joint")
+    record, _ = embed_again(again, SECOND)
+    assert (record["parent"], record["alignment"]) == (None, None)
+    assert record["space_id"].startswith(SECOND)
 
 
 def test_the_share_is_chosen_on_a_cold_day_and_the_figures_are_kept(again: Any) -> None:
