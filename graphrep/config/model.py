@@ -126,6 +126,12 @@ class Spark(Strict):
     shuffle_partitions: int = Field(ge=1)
 
 
+class Watch(Strict):
+    """What is told of a run while it goes on, beside its bars or lines."""
+
+    scalars: bool
+
+
 class ColdStart(Strict):
     """What is published for nodes with few edges: ``graphrep.embed.cold_start``."""
 
@@ -190,6 +196,7 @@ class Config(Strict):
     spark: Spark
     embed: Embed
     cold_start: ColdStart
+    watch: Watch
     evaluate: Evaluate
     gates: Gates
 

@@ -19,7 +19,7 @@ from graphrep.pipeline.context import Run, fingerprint
 from graphrep.pipeline.load import DayGraph, load_graph
 from graphrep.pipeline.processes import is_first, together
 from graphrep.pipeline.training import DayCheckpoints, Start, inputs_of, keep_state, same_walk, start_of
-from graphrep.pipeline.watching import shown
+from graphrep.pipeline.watching import watched
 from graphrep.store import releases, runlog, tables
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _shown(run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, k
             step("vectors fitted")
             return made
         step("training")
-    with shown(run.progress) as report:
+    with watched(run, ds) as report:
         return _fit(run, ds, day, parent, start, kept, report=report)
 
 
@@ -124,7 +124,7 @@ def graph_record(run: Run, ds: str) -> dict[str, Any]:
 
 
 def _fit(
-    run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kept: DayCheckpoints, **watched: Any
+    run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kept: DayCheckpoints, **told: Any
 ) -> dict[str, Any]:
     from graphrep.embed import fit
 
@@ -142,7 +142,7 @@ def _fit(
         walk=config.walk,
         relation_weights={kind.label: kind.weight for kind in run.config.graph_relations.values()},
         **_options(config, start, kept),
-        **watched,
+        **told,
     )
     tried = start.tried if start.begin else {str(share): found for share, found in emb.tried.items()}
     state = None

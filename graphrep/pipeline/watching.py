@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from graphrep.pipeline import context
+from graphrep.pipeline.processes import is_first
+from graphrep.store import scalars, tables
 
 if TYPE_CHECKING:
     from graphrep.embed.gnn.training import Step
@@ -25,6 +27,30 @@ def shown(progress: context.Progress) -> Iterator[Callable[[Step], None]]:
             if step.number == step.of:
                 moved.clear()
                 stack.close()
+
+        yield report
+
+
+@contextmanager
+def watched(run: context.Run, ds: str) -> Iterator[Callable[[Step], None]]:
+    """:func:`shown`, and with ``watch.scalars`` written for TensorBoard too: ``scalars/ds=<day>/training-<number>``."""
+    with shown(run.progress) as show, ExitStack() as stack:
+        if not (run.config.watch.scalars and is_first()):
+            yield show
+            return
+        place, opened = tables.partition(run.warehouse, tables.SCALARS, ds), ExitStack()
+        stack.enter_context(opened)
+        writers: list[scalars.Write] = []
+        ended = True
+
+        def report(step: Step) -> None:
+            nonlocal ended
+            show(step)
+            if ended:
+                opened.close()
+                writers.append(opened.enter_context(scalars.written(place / f"training-{len(writers) + 1}")))
+            ended = step.number == step.of
+            writers[-1](step.number, {"loss": step.loss, "anchors per second": step.anchors_per_second})
 
         yield report
 

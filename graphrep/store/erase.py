@@ -21,7 +21,15 @@ from graphrep.store import files, runlog, tables
 from graphrep.store.mentions import COLUMNS, Bools, Wanted, mentions
 
 LEDGER = "erased"
-DAY_GRAPH = (tables.CHECKPOINTS, tables.ARRAYS, tables.VECTORS, tables.PUBLISHED, tables.ADJACENCY, tables.NODES)
+DAY_GRAPH = (
+    tables.CHECKPOINTS,
+    tables.SCALARS,
+    tables.ARRAYS,
+    tables.VECTORS,
+    tables.PUBLISHED,
+    tables.ADJACENCY,
+    tables.NODES,
+)
 """Tables of a day's graph, whose rows are positions. The one that names the keys is removed last."""
 NOT_WORKING = (tables.IDS, LEDGER, "releases", "runs", "history")
 

@@ -33,6 +33,7 @@ ARRAYS = "arrays"
 VECTORS = "vectors"
 CHECKPOINTS = "checkpoints"
 PUBLISHED = "published"
+SCALARS = "scalars"
 
 BATCH_ROWS = 1 << 18
 

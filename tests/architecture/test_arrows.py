@@ -28,7 +28,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "graph": (LEAVES | {"contracts"}, {"numpy", "scipy", "torch", "torch_geometric", "pyspark"}),
     "embed": (LEAVES | {"graph"}, {"numpy", "scipy", "threadpoolctl", "torch", "torch_geometric", "safetensors"}),
     "evaluate": (LEAVES, {"numpy", "scipy", "sklearn"}),
-    "store": (LEAVES | {"contracts", "config"}, {"numpy", "pyarrow", "pyspark", "py4j"}),
+    "store": (LEAVES | {"contracts", "config"}, {"numpy", "pyarrow", "pyspark", "py4j", "tensorboard"}),
     "lookup": (LEAVES | {"contracts", "store"}, {"numpy"}),
     "datasets": (LEAVES | {"contracts"}, {"numpy", "pyarrow"}),
     "pipeline": (

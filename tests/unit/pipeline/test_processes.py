@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from graphrep.embed.gnn.training import Step
 from graphrep.errors import InputError
 from graphrep.pipeline import processes
 from graphrep.pipeline.context import Silent
-from graphrep.pipeline.watching import line, shown
+from graphrep.pipeline.watching import line, shown, watched
 
 
 def test_alone_a_process_is_the_first_and_runs_any_stage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,3 +53,21 @@ def test_each_training_is_a_stage_from_its_first_step_to_its_last() -> None:
     told = [line(step) for step in steps]
     assert bars.seen == [("train", 2), told[0], told[1], "done", ("train", 1), told[2], "done"]
     assert told[0] == "step 1 of 2, loss 5.000, 10 anchors/s, 0:01 left"
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_with_scalars_each_training_has_a_folder_of_its_own(tmp_path: Path, wanted: bool) -> None:
+    run = SimpleNamespace(
+        progress=Bars(), warehouse=tmp_path, config=SimpleNamespace(watch=SimpleNamespace(scalars=wanted))
+    )
+    steps = [Step(1, 2, 5.0, 10.0, 1.0), Step(2, 2, 4.0, 10.0, 0.0), Step(3, 3, 3.0, 20.0, 0.0)]
+    with watched(run, "2026-03-01") as report:
+        for step in steps:
+            report(step)
+    assert line(steps[-1]) in run.progress.seen
+    found = {}
+    for folder in sorted((tmp_path / "scalars" / "ds=2026-03-01").glob("*")):
+        events = EventAccumulator(str(folder))
+        events.Reload()
+        found[folder.name] = [(one.step, one.value) for one in events.Scalars("loss")]
+    assert found == ({"training-1": [(1, 5.0), (2, 4.0)], "training-2": [(3, 3.0)]} if wanted else {})
