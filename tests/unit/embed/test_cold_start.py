@@ -152,10 +152,10 @@ def test_a_bucket_that_nothing_helps_stays_below_the_gate_before_it() -> None:
         def quality(self, gate: float | None, scale: float = 1.0) -> Any:
             return np.full(60, 1.0 if gate is None else 0.5 * gate + 0.1 * (1 - scale))
 
-    gate, cost = _best_for_things(Worse(), Gate("host", 1, 1, "content", gate=0.4), 0.01)  # type: ignore[arg-type]
+    gate, cost = _best_for_things(Worse(), Gate("host", 1, 1, "content", gate=0.4), 0.01)
     assert (gate.gate, gate.scale) == (0.4, 0.0625)
     assert cost == pytest.approx(1 - 0.2 - 0.1 * (1 - 0.0625))
-    gate, cost = _best_for_things(Worse(), Gate("host", 1, 1, "content", gate=1.0), 0.01)  # type: ignore[arg-type]
+    gate, cost = _best_for_things(Worse(), Gate("host", 1, 1, "content", gate=1.0), 0.01)
     assert (gate.gate, cost) == (1.0, 0.0)
 
 
