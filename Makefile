@@ -15,7 +15,7 @@ demo: tools .venv/.demo ## sample logs, three days, a lookup and a table of qual
 	@$(BIN)/graphrep demo --out demo
 
 # Two processes: a thread that waits must not keep the other process's core busy.
-test: tools .venv/.test lint types ## everything that CI runs
+test: tools .venv/.test .venv/.feast lint types ## everything that CI runs
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report= --durations 10
 	@echo "$$($(BIN)/coverage report --format=total) % of graphrep/ covered, branches too"
 
@@ -42,6 +42,13 @@ tools:
 	@touch $@
 
 .venv/.test: .venv/.demo
-	@echo "installing what the tests need: Airflow, pytest, ruff, mypy"
-	@$(PIP) --editable ".[spark,train,airflow,dev]"
+	@echo "installing what the tests need: Airflow, Iceberg, LightGBM, Redis's and S3's clients, pytest, ruff, mypy"
+	@$(PIP) --editable ".[spark,train,uplift,s3,iceberg,redis,index,airflow,dev]"
+	@touch $@
+
+# Feast wants older packages than Airflow does, so it gets a place of its own.
+.venv/.feast: .venv/.demo constraints-feast.txt
+	@echo "installing Feast, which the tests read an export with, into .venv/feast"
+	@$(PYTHON) -m venv .venv/feast
+	@.venv/feast/bin/python -m pip --disable-pip-version-check install --quiet --quiet --constraint constraints-feast.txt feast
 	@touch $@

@@ -35,7 +35,6 @@ AUTOCOVARIANCE: Final = "autocovariance"
 HYBRID: Final = "hybrid"
 GNN: Final = "gnn"
 MODELS: Final = (AUTOCOVARIANCE, HYBRID, GNN)
-DAILY_MODELS: Final = (AUTOCOVARIANCE, HYBRID)
 
 DAY_MS: Final = 86_400_000
 """Milliseconds of a day; data days are UTC, which has no others."""
@@ -52,3 +51,7 @@ CONTENT: Final = "content"
 PRIOR: Final = "prior"
 SOURCES: Final = (OWN, BLEND, CONTENT, PRIOR)
 """What a published vector is made of, in the order of the numbers that stand for it."""
+
+PREVIOUS: Final = "previous"
+ANSWERS: Final = (*SOURCES, PREVIOUS)
+"""What a reader's answer is made of: one of the above, or the vector of the release before."""

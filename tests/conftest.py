@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -95,3 +96,42 @@ def new_place(spark: Any) -> Callable[[Path], Place]:
 @pytest.fixture
 def place(tmp_path: Path, new_place: Callable[[Path], Place]) -> Place:
     return new_place(tmp_path)
+
+
+@pytest.fixture
+def still_place(tmp_path: Path) -> Place:
+    """A configured place for what needs no Spark."""
+    place = Place(tmp_path)
+    place.configure()
+    return place
+
+
+@pytest.fixture
+def publish_vectors() -> Callable[..., str]:
+    """Publishes a release of given vectors, by type and key, as the stage would."""
+    return _publish_vectors
+
+
+def _publish_vectors(warehouse: Path, ds: str, types: dict[str, dict[str, list[float]]], **content: Any) -> str:
+    from graphrep.contracts import Manifest
+    from graphrep.lookup import keys as key_codec
+    from graphrep.lookup import reader
+    from graphrep.pipeline.release_arrays import TypeArrays, write_arrays
+    from graphrep.store import releases
+    from made_release import whole_content
+
+    arrays = {}
+    for node_type, rows in types.items():
+        order, mapped = key_codec.arrange(list(rows))
+        keys = [list(rows)[i] for i in order]
+        vectors = np.array([rows[key] for key in keys], dtype=np.float32)
+        own, count = mapped[key_codec.ROWS], np.arange(len(keys))
+        own["scale"], own["degree"], own["age_days"] = 1, count + 1, count % 5
+        own["source"], own["fallback"] = count % 4, count % 8 == 3
+        mapped |= {reader.VECTORS: vectors, reader.PRIOR: vectors.mean(axis=0)}
+        arrays[node_type] = TypeArrays(keys, vectors, mapped)
+    whole = whole_content(ds, **{Manifest.NODE_TYPES: {t: a.summary() for t, a in arrays.items()}, **content})
+    release_id, _ = releases.stage_release(warehouse, whole, lambda path: write_arrays(path, ds, arrays))
+    at = dt.datetime.fromisoformat(f"{ds}T00:00:00+00:00") + dt.timedelta(days=1, hours=4)
+    releases.switch(warehouse, release_id, expected=releases.read_pointer(warehouse), action=releases.PUBLISH, at=at)
+    return release_id

@@ -14,8 +14,8 @@ what is chosen on a validation part. The authors of POLE ship one split of wow-e
 Published: [S] printed by the authors, [V] read off the curves of their figure, [R] recomputed by another
 implementation.
 
-Rankings: ``benchmarks.suite.rankings`` and, for amazon_cdsr, ``benchmarks.suite.transitions``. The seed is of the fit
-and of the items to rank among.
+Rankings: ``benchmarks.suite.rankings`` and, for amazon_cdsr, ``transitions`` and ``domains`` beside it. The seed is of
+the fit and of the items to rank among.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks.suite import link_rows, rankings, report, transitions
+from benchmarks.suite import domains, link_rows, rankings, report, transitions
 from benchmarks.suite.graphs import DATA, READERS
 from benchmarks.suite.link_published import PUBLISHED
 from benchmarks.suite.splits import BadSplitError
@@ -110,6 +110,7 @@ def rows_of(
         yield from rankings.rows_of(problem, dims, seed, device, models)
         if name == "amazon_cdsr":
             yield from transitions.rows_of(problem)
+            yield from domains.rows_of(problem, dims, seed, device)
 
 
 if __name__ == "__main__":

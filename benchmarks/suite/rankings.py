@@ -9,10 +9,12 @@ data and no publication.
   and others do. They know no order. The lines of train.txt look ordered by time, so a second graph takes the place of
   an item in its line as its time (valid.txt's pairs stay without one); those rows know more than the published ones
   and say so. The items of test.txt lie nearer to the last third of a user's line than to the first: it looks newest.
-* gowalla_random: the same for valid.txt, whose pairs LightGCN++ drew from the train file at random, learnt from
-  train.txt alone. No published row.
+* gowalla_random: the same for valid.txt, whose pairs stand anywhere in a user's line, as if drawn at random, learnt
+  from train.txt alone. No published row.
 * amazon_cdsr: HR@10 / NDCG@10 of each user's last item among 999 others of its domain. Days are the finest time, and
   inside a day the file is sorted by item: users whose last item came on a day of its own stand in rows of their own.
+  So do users by their reviews in the domain of the last one, before it:
+  up to 5 (nobody has fewer than 4), 6 to 9, more.
 * kuairand_pure_slice: recall@50 / NDCG@50 of the long views after the cut, from those before it; of all users, and of
   those with so many long views before it. *autocovariance* rows are of the joint walk; *cold start*: what would be
   published of the same vectors (``graphrep.embed.cold_start``), without and with what is known of the videos.
@@ -57,6 +59,7 @@ FOLDERS = {"gowalla_random": "gowalla_lightgcn"}
 """Of the data sets whose folder has another name."""
 ORDERED = "order of the lines as time"
 NEW_DAY = "last item on a day of its own"
+IN_DOMAIN = (("up to 5 reviews in its domain before", 0, 5), ("6 to 9", 6, 9), ("10 or more", 10, np.inf))
 ABXI = "ABXI, WWW 2025, mean of 5 seeds"
 T3 = "directed transition walk T³"
 UNORDERED = f"{T3}, equal days as unordered"
@@ -97,6 +100,7 @@ class Problem:
     """What one table asks. graphs: of types user and item, by what is added to the method's name; popular: (items,).
 
     content: (items, f), where the question is also about who and what is cold.
+    domains: (items,) where some items are never candidates beside the others.
     """
 
     name: str
@@ -105,6 +109,7 @@ class Problem:
     popular: Ints
     judge: Callable[[topn.ScoreRows], Values]
     content: NDArray[np.float32] | None = None
+    domains: Ints | None = None
 
     def row(
         self, method: str, score: topn.ScoreRows, exact: Row | None = None, fitted: float | None = None, **note: Any
@@ -175,28 +180,37 @@ def amazon(data: Path, seed: int = 0) -> Iterator[Problem]:
         columns = tuple(f"{domain} {metric}" for domain in domains for metric in ("HR@10", "NDCG@10"))
         popular = np.bincount(history.item, minlength=items)
         title = f"amazon_cdsr, {' and '.join(domains)}"
-        yield Problem(title, columns, {"": graph}, popular, last_item_judge(reviews, question, seed))
+        judge = last_item_judge(reviews, question, seed)
+        yield Problem(title, columns, {"": graph}, popular, judge, domains=reviews.domain)
 
 
 def last_item_judge(reviews: topn.Reviews, question: topn.NextItem, seed: int) -> Callable[[topn.ScoreRows], Values]:
-    """Domain by domain, of all users and of those whose last item came on a day of its own."""
+    """Domain by domain, of all users, of those whose last item came on a day of its own, and by what they reviewed."""
     asked = []
     for domain in (0, 1):
         users = question.users_of(domain)
         asked.append((users, topn.candidates(reviews, users, question.item[users], seed)))
 
     def judge(score: topn.ScoreRows) -> Values:
-        every, new = [], []
-        for users, candidates in asked:
+        found: dict[str, list[float | None]] = {}
+        for domain, (users, candidates) in enumerate(asked):
             blocks = [slice(start, start + _BLOCK) for start in range(0, len(users), _BLOCK)]
             scores = [np.take_along_axis(score(users[block]), candidates[block], axis=1) for block in blocks]
             best, target = topn.best_of(np.concatenate(scores), candidates), question.item[users]
-            day = question.new_day[users]
-            every += topn.judge(best, target)
-            new += topn.judge(best[day], target[day])
-        return {"": tuple(every), NEW_DAY: tuple(new)}
+            for name, inside in user_parts(question, users, domain).items():
+                figures = topn.judge(best[inside], target[inside]) if inside.any() else (None, None)
+                found.setdefault(name, []).extend(figures)
+        return {name: tuple(values) for name, values in found.items()}
 
     return judge
+
+
+def user_parts(question: topn.NextItem, users: Ints, domain: int) -> dict[str, NDArray[np.bool_]]:
+    """Which of some users are in each row of the last item's table; their last items are of one domain."""
+    history = question.history
+    reviewed = np.bincount(history.user[history.domain[history.item] == domain], minlength=len(question.item))[users]
+    parts = {"": np.ones(len(users), bool), NEW_DAY: question.new_day[users]}
+    return parts | {name: (reviewed >= least) & (reviewed <= most) for name, least, most in IN_DOMAIN}
 
 
 def kuairand(data: Path, seed: int = 0) -> Iterator[Problem]:

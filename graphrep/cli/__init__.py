@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from graphrep.cli import about, days, erase, logs, read
+from graphrep.cli import about, days, erase, export, history, logs, read, releases
 from graphrep.errors import GraphrepError, StoreError, of_system
 
 app = typer.Typer(
@@ -23,7 +23,9 @@ app = typer.Typer(
 )
 for part in (days.app, logs.app, read.app, erase.app, about.app):
     app.add_typer(part)
-app.add_typer(read.releases_app, name="releases")
+app.add_typer(releases.app, name="releases")
+app.add_typer(history.app, name="history")
+app.add_typer(export.app, name="export")
 app.add_typer(about.contracts_app, name="contracts")
 
 

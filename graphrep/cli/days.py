@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from graphrep import vocab
-from graphrep.cli.options import LOCAL, AsJson, Config, Ds, Logs, Warehouse, now
-from graphrep.cli.read import _warehouse
+from graphrep.cli.gates import gate_lines
+from graphrep.cli.options import LOCAL, AsJson, Config, Ds, Logs, Warehouse, now, warehouse_of
 from graphrep.cli.show import Bars, demo_lines, label_lines, print_json, print_lines, quality_lines
 from graphrep.cli.summary import summary_lines
-from graphrep.errors import InputError
+from graphrep.errors import GateRefusedError, InputError
+
+if TYPE_CHECKING:
+    from graphrep.pipeline.approval import Approval
 
 app = typer.Typer()
 graph_app = typer.Typer()
@@ -41,7 +46,9 @@ def run(
     """Run one day: logs, edges, graph, embed, evaluate, publish. What has not changed is not done again."""
     from graphrep.pipeline.run import run_day
 
-    records = run_day(_open_run(config, logs, warehouse), ds, at=now(), first=first, last=last)
+    opened = _open_run(config, logs, warehouse)
+    with _shown_if_held(opened.warehouse, ds, as_json):
+        records = run_day(opened, ds, at=now(), first=first, last=last)
     if as_json:
         print_json(records)
     else:
@@ -69,11 +76,29 @@ def _summary(records: dict[str, dict[str, Any]]) -> list[str]:
             lines.append(f"          {made['name']}: {begun}, {made['learnt']:.0%} of what was learnt published")
     if found := records.get(vocab.EVALUATE):
         lines += [*quality_lines(found["quality"]), *label_lines(found["labels"])]
-        lines.append(f"gate      {'passed' if found['gate']['passed'] else 'refused'}")
+        lines.append(f"gates     {found['gate']['colour']}")
+        lines += [f"          {reason}" for reason in found["gate"]["reasons"]]
     if found := records.get(vocab.PUBLISH):
         state = "current" if found["current"] else "beside the current one"
         lines.append(f"release   {found['release_id']}, {'new' if found['new'] else 'unchanged'}, {state}")
     return lines
+
+
+@contextmanager
+def _shown_if_held(warehouse: Path, ds: str, as_json: bool) -> Iterator[None]:
+    """Show the gates of a day that they hold, before the one line of the error."""
+    from graphrep.store import runlog
+
+    try:
+        yield
+    except GateRefusedError:
+        gate = (runlog.read_stage(warehouse, ds, vocab.EVALUATE) or {}).get("gate")
+        if gate and gate["reasons"]:  # else it was held before there was anything to judge
+            if as_json:
+                print_json(gate)
+            else:
+                print_lines(gate_lines(gate))
+        raise
 
 
 def _stage_command(stage: str, doc: str) -> None:
@@ -84,17 +109,32 @@ def _stage_command(stage: str, doc: str) -> None:
         _run_stage(stage, config, ds, logs, warehouse, as_json)
 
 
-def _run_stage(stage: str, config: Path, ds: str, logs: Path | None, warehouse: Path | None, as_json: bool) -> None:
+def _run_stage(
+    stage: str,
+    config: Path,
+    ds: str,
+    logs: Path | None,
+    warehouse: Path | None,
+    as_json: bool,
+    approval: Approval | None = None,
+) -> None:
     from graphrep.pipeline.processes import is_first
     from graphrep.pipeline.run import run_stage
 
-    record = run_stage(_open_run(config, logs, warehouse), stage, ds, at=now())
+    opened = _open_run(config, logs, warehouse)
+    if stage == vocab.PUBLISH:
+        with _shown_if_held(opened.warehouse, ds, as_json):
+            record = run_stage(opened, stage, ds, at=now(), approval=approval)
+    else:
+        record = run_stage(opened, stage, ds, at=now())
     if not is_first():
         return
     if as_json:
         print_json(record)
     else:
         print_lines(_summary({stage: record}) or [f"{stage} {ds}: done"])
+    if stage == vocab.EVALUATE and not as_json:
+        print_lines(["", *gate_lines(record["gate"])])
 
 
 for _stage, _doc in {
@@ -102,9 +142,34 @@ for _stage, _doc in {
     vocab.EDGES: "Sum the events of one day into typed edges and nodes.",
     vocab.EMBED: "Fit vectors and turn them onto the release before.",
     vocab.EVALUATE: "Compare with baselines on the label day, and judge the day.",
-    vocab.PUBLISH: "Write the release and move the pointer to it.",
 }.items():
     _stage_command(_stage, _doc)
+
+
+@app.command(epilog="Example: graphrep publish --config configs/local.yaml --ds 2026-03-14")
+def publish(
+    config: Config,
+    ds: Ds,
+    logs: Logs = None,
+    warehouse: Warehouse = None,
+    approve: Annotated[str | None, typer.Option("--approve", help="Your name, where the day is amber.")] = None,
+    override: Annotated[str | None, typer.Option("--override", help="Your name, where the day is red.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; it goes on record with the name.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the release and move the pointer to it; a day that is not green needs a name and a reason."""
+    _run_stage(vocab.PUBLISH, config, ds, logs, warehouse, as_json, _approval(approve, override, reason))
+
+
+def _approval(approve: str | None, override: str | None, reason: str | None) -> Approval | None:
+    from graphrep.pipeline.approval import APPROVED, OVERRIDDEN, Approval
+
+    if approve is None and override is None and reason is None:
+        return None
+    if approve is not None and override is not None:
+        raise InputError("--approve NAME or --override NAME", found="both", where="graphrep publish")
+    kind = APPROVED if override is None else OVERRIDDEN
+    return Approval(name=approve or override or "", reason=reason or "", kind=kind)
 
 
 @graph_app.callback(
@@ -139,7 +204,7 @@ def summary(ds: Ds, config: Config = LOCAL, warehouse: Warehouse = None, as_json
     """What a day's graph is made of: rows by outcome, nodes, edges, degrees, surfaces, bytes."""
     from graphrep.pipeline.summary import read_summary
 
-    found = read_summary(_warehouse(config, warehouse), ds)
+    found = read_summary(warehouse_of(config, warehouse), ds)
     if as_json:
         print_json({vocab.DS: ds, **found})
     else:

@@ -16,13 +16,15 @@ app = typer.Typer()
 
 @app.command(epilog="Example: graphrep erase --keys gone.txt --warehouse demo/warehouse")
 def erase(
-    keys: Annotated[Path, typer.Option("--keys", help="File of lines KEY or TYPE<TAB>KEY, UTF-8.")],
+    keys: Annotated[
+        Path, typer.Option("--keys", help="File of lines KEY or TYPE<TAB>KEY, UTF-8; keys as the logs have them.")
+    ],
     config: Config = LOCAL,
     warehouse: Warehouse = None,
     node_type: Annotated[str, typer.Option("--type", help="Node type of lines without one.")] = vocab.USER,
     as_json: AsJson = False,
 ) -> None:
-    """Erase keys for ever: dictionary, working tables, day graphs. Releases that hold one are named."""
+    """Erase keys for ever: dictionary, working tables, day graphs, and releases, which are made anew without them."""
     from graphrep.config import load_config
     from graphrep.pipeline import erase as pipeline
     from graphrep.pipeline.context import Run
@@ -46,9 +48,11 @@ def _lines(record: dict[str, Any]) -> list[str]:
         f"rows        {rows or 'none'}",
         f"graphs      {', '.join(record['graphs']) + ' removed: run the day again' if record['graphs'] else 'none'}",
     ]
-    for release_id, held in record["releases"].items():
-        found = ", ".join(f"{count:,} {node_type}" for node_type, count in held.items())
-        lines.append(f"release     {release_id} still holds {found}: publish anew, then remove it")
-    for release_id in record["unreadable"]:
-        lines.append(f"release     {release_id} cannot be read and may hold any: remove it")
+    if record["history"]:
+        lines.append(f"history     {', '.join(f'{count:,} {t}' for t, count in record['history'].items())}")
+    released, horizon = record["releases"], record["horizon"]
+    lines += [f"release     {old} was made anew as {new}" for old, new in released["renewed"].items()]
+    lines += [f"release     {old} was removed: a later attempt replaced it" for old in released["removed"]]
+    lines += [f"release     {old} cannot be read and may hold any: remove it" for old in released["unreadable"]]
+    lines.append(f"horizon     {horizon['served']}: from this day's release on, no vector owes anything to these keys")
     return lines

@@ -19,3 +19,12 @@ LOCAL = Path("configs/local.yaml")
 def now() -> dt.datetime:
     """The time of the call, UTC."""
     return dt.datetime.now(dt.UTC)
+
+
+def warehouse_of(config: Path, warehouse: Path | None) -> Path:
+    """The given warehouse, else the configured one."""
+    if warehouse is not None:
+        return warehouse
+    from graphrep.config import load_config
+
+    return load_config(config).warehouse

@@ -1,26 +1,21 @@
-"""Commands that read what was published: ``lookup``, ``neighbors``, ``releases``."""
+"""Commands that read what was published: ``lookup``, ``neighbors``."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from graphrep.cli.options import LOCAL, AsJson, Config, Warehouse, now
+from graphrep.cli.options import LOCAL, AsJson, Config, Warehouse, warehouse_of
 from graphrep.cli.show import print_json, print_lines, print_table
-from graphrep.errors import InputError
+
+if TYPE_CHECKING:
+    from graphrep.lookup import Hit
 
 app = typer.Typer()
-releases_app = typer.Typer(help="The releases of a warehouse.", no_args_is_help=True)
-
-
-def _warehouse(config: Path, warehouse: Path | None) -> Path:
-    if warehouse is not None:
-        return warehouse
-    from graphrep.config import load_config
-
-    return load_config(config).warehouse
+_KEY_ENV = "Keys are ids of the logs; the environment variable of this name holds the secret of their pseudonyms."
 
 
 @app.command(epilog="Example: graphrep lookup user u000001 u999999 --warehouse demo/warehouse")
@@ -30,13 +25,16 @@ def lookup(
     config: Config = LOCAL,
     warehouse: Warehouse = None,
     release: Annotated[str | None, typer.Option("--release", help="Instead of the current one.")] = None,
+    ds: Annotated[str | None, typer.Option("--ds", help="Day to ask for; vectors too old for it are told.")] = None,
+    key_env: Annotated[str | None, typer.Option("--pseudonym-key-env", help=_KEY_ENV)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the published vectors of some keys."""
-    from graphrep.lookup import open_release
+    """Print the published vectors of some keys, as a ranker is given them; of a named release, as they lie there."""
+    from graphrep.lookup import follow_releases, open_release
 
-    opened = open_release(_warehouse(config, warehouse), release)
-    hit = opened.get(node_type, keys)
+    place = warehouse_of(config, warehouse)
+    opened = open_release(place, release) if release else follow_releases(place, warm=False, today=lambda: None)
+    hit = opened.get(node_type, _published_keys(place, keys, key_env), ds=ds)
     if as_json:
         found = [
             {
@@ -44,6 +42,8 @@ def lookup(
                 "found": bool(hit.found[i]),
                 "fallback": bool(hit.fallback[i]),
                 "source": str(hit.source[i]),
+                "expired": bool(hit.expired[i]),
+                "denied": bool(hit.denied[i]),
                 "age_days": int(hit.age_days[i]),
                 "degree": int(hit.degree[i]),
                 "vector": [float(x) for x in hit.vectors[i]],
@@ -58,7 +58,7 @@ def lookup(
             key,
             _yes(hit.found[i]),
             _yes(hit.fallback[i]),
-            str(hit.source[i]),
+            _made_of(hit, i),
             str(hit.age_days[i]),
             str(hit.degree[i]),
             _few(hit.vectors[i]),
@@ -66,6 +66,22 @@ def lookup(
         for i, key in enumerate(keys)
     ]
     print_table(["key", "found", "fallback", "source", "age_days", "degree", "vector"], rows)
+
+
+def _made_of(hit: Hit, i: int) -> str:
+    flags = [name for name, told in (("expired", hit.expired[i]), ("denied", hit.denied[i])) if told]
+    return ", ".join([str(hit.source[i]), *flags])
+
+
+def _published_keys(warehouse: Path, keys: list[str], key_env: str | None) -> list[str]:
+    if key_env is None:
+        return keys
+    from graphrep.contracts.pseudonyms import is_pseudonym, pseudonym
+    from graphrep.store import pseudonyms
+
+    secret = pseudonyms.check_secret(os.environ.get(key_env), key_env)
+    pseudonyms.check_reader(warehouse, secret)
+    return [key if is_pseudonym(key) else pseudonym(key, secret) for key in keys]
 
 
 def _yes(value: Any) -> str:
@@ -87,70 +103,12 @@ def neighbors(
     as_json: AsJson = False,
 ) -> None:
     """Print the keys of a type with the largest dot product."""
-    from graphrep.lookup import open_release
+    from graphrep.lookup import follow_releases
 
-    opened = open_release(_warehouse(config, warehouse))
+    opened = follow_releases(warehouse_of(config, warehouse), warm=False)
     found = opened.neighbors(node_type, key, to, k)
     if as_json:
         pairs = [{"key": n.key, "score": n.score} for n in found]
         print_json({"release_id": opened.release_id, "type": node_type, "key": key, "to": to, "neighbors": pairs})
     else:
         print_table([to, "score"], [[n.key, f"{n.score:.5f}"] for n in found])
-
-
-@releases_app.command("list", epilog="Example: graphrep releases list --warehouse demo/warehouse")
-def releases_list(config: Config = LOCAL, warehouse: Warehouse = None, as_json: AsJson = False) -> None:
-    """Every release, oldest first; the current one is marked."""
-    from graphrep.contracts import Manifest
-    from graphrep.store import releases
-
-    place = _warehouse(config, warehouse)
-    if not place.is_dir():
-        raise InputError("a warehouse", found="no directory", where=str(place))
-    pointer = releases.read_pointer(place)
-    current = pointer.release_id if pointer else None
-    found = [releases.read_manifest(place, release_id) for release_id in releases.list_releases(place)]
-    if as_json:
-        print_json({"current": current, "releases": [m[Manifest.RELEASE_ID] for m in found]})
-        return
-    rows = [
-        [
-            "*" if m[Manifest.RELEASE_ID] == current else "",
-            m[Manifest.RELEASE_ID],
-            m[Manifest.SPACE_ID],
-            ", ".join(f"{entry['count']:,} {name}" for name, entry in m[Manifest.NODE_TYPES].items()),
-        ]
-        for m in found
-    ]
-    print_table(["", "release", "space", "keys"], rows)
-
-
-@releases_app.command("show", epilog="Example: graphrep releases show 2026-03-14.1 --warehouse demo/warehouse")
-def releases_show(
-    release_id: Annotated[str, typer.Argument(metavar="RELEASE")],
-    config: Config = LOCAL,
-    warehouse: Warehouse = None,
-) -> None:
-    """Print the manifest of a release, a JSON object, after comparing every file with it."""
-    from graphrep.store import releases
-
-    place = _warehouse(config, warehouse)
-    releases.verify_release(place, release_id)
-    print_json(releases.read_manifest(place, release_id))
-
-
-@releases_app.command("rollback", epilog="Example: graphrep releases rollback --warehouse demo/warehouse")
-def releases_rollback(
-    release_id: Annotated[str | None, typer.Argument(metavar="[RELEASE]")] = None,
-    config: Config = LOCAL,
-    warehouse: Warehouse = None,
-    as_json: AsJson = False,
-) -> None:
-    """Point back at an earlier release; by default at the one before the current."""
-    from graphrep.store import releases
-
-    pointer = releases.rollback(_warehouse(config, warehouse), release_id, at=now())
-    if as_json:
-        print_json({"current": pointer.release_id})
-    else:
-        print_lines([f"current is {pointer.release_id}"])

@@ -4,12 +4,13 @@ An unknown key is an error that names its path.
 """
 
 from graphrep.config.embed import HISTORY, Embed, Training
+from graphrep.config.exports import Export, HistorySettings
+from graphrep.config.gates import Gate
 from graphrep.config.model import (
     ColdStart,
     ColumnSource,
     Config,
     Evaluate,
-    Gates,
     Logs,
     LogTable,
     NodeSource,
@@ -18,6 +19,7 @@ from graphrep.config.model import (
     Target,
     Unit,
 )
+from graphrep.config.publish import Publish
 from graphrep.config.read import load_config
 from graphrep.config.relations import (
     GraphRelation,
@@ -38,14 +40,17 @@ __all__ = [
     "Config",
     "Embed",
     "Evaluate",
-    "Gates",
+    "Export",
+    "Gate",
     "GraphRelation",
+    "HistorySettings",
     "Intensity",
     "ItemVectors",
     "LogTable",
     "Logs",
     "Merge",
     "NodeSource",
+    "Publish",
     "Relation",
     "Sessions",
     "Similarity",

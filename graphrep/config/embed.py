@@ -7,13 +7,26 @@ from typing import Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from graphrep import vocab
-from graphrep.config.strict import Strict
+from graphrep.config.strict import Name, Strict
 
 HISTORY: Final = "history"
 
 
+class Neighbourhoods(Strict):
+    """What the gnn has of its own, and its number of negatives: ``graphrep.embed.NeighbourTraining``."""
+
+    negatives: int = Field(ge=1)
+    views: int = Field(ge=1)
+    layers: int = Field(ge=1)
+    neighbours: int = Field(ge=1)
+    missing: float = Field(ge=0, lt=1)
+    new: float = Field(ge=0, lt=1)
+    hard: int = Field(ge=1)
+    hard_share: float = Field(ge=0, lt=1)
+
+
 class Training(Strict):
-    """How the learnt models are trained: ``graphrep.embed.Training``, field by field."""
+    """How the learnt models are trained: ``graphrep.embed.Training``, and what the gnn has beside it."""
 
     epochs: int = Field(ge=1)
     batch: int = Field(ge=1)
@@ -30,10 +43,18 @@ class Training(Strict):
     tether: float = Field(ge=0, lt=1)
     balance: float = Field(ge=0, le=1)
     folds: int = Field(ge=2)
+    gnn: Neighbourhoods
+
+
+class Anchors(Strict):
+    min_degree: int = Field(ge=0)
+    min_age_days: int = Field(ge=0)
 
 
 class Embed(Strict):
     model: str
+    space: Name
+    anchors: Anchors
     dim: int = Field(ge=1)
     walk: Literal["joint", "history"]
     markov_time: int = Field(ge=1)
@@ -43,12 +64,13 @@ class Embed(Strict):
     share: float | None = Field(ge=0, le=1)
     warm_epochs: int = Field(ge=1)
     cold_every_days: int = Field(ge=1)
+    keep_states: int = Field(ge=1)
 
     @field_validator("model")
     @classmethod
     def _known(cls, given: str) -> str:
-        if given not in vocab.DAILY_MODELS:
-            raise ValueError(f"expected one of {', '.join(vocab.DAILY_MODELS)}, found {given!r}")
+        if given not in vocab.MODELS:
+            raise ValueError(f"expected one of {', '.join(vocab.MODELS)}, found {given!r}")
         return given
 
     @model_validator(mode="after")

@@ -11,6 +11,10 @@ from zoneinfo import available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from graphrep.config.embed import HISTORY, Embed
+from graphrep.config.exports import Export, HistorySettings
+from graphrep.config.gates import Gate
+from graphrep.config.pseudonyms import EndpointColumn, Pseudonyms, check_content
+from graphrep.config.publish import Publish
 from graphrep.config.relations import (
     GraphRelation,
     Intensity,
@@ -25,7 +29,6 @@ from graphrep.config.relations import (
 from graphrep.config.strict import Name, Strict
 from graphrep.contracts import Event
 
-EndpointColumn = Literal["user_id", "item_id", "host_id", "room_id", "query"]
 Unit = Literal["us", "ms", "s", "min", "iso"]
 
 
@@ -104,6 +107,7 @@ class Logs(Strict):
     max_quarantine_share: float = Field(ge=0, le=1)
     lateness_days: int = Field(ge=0)
     max_key_bytes: int = Field(ge=1)
+    pseudonyms: Pseudonyms | None
     table_defaults: dict[str, Any]
     tables: dict[Name, LogTable] = Field(min_length=1)
 
@@ -164,17 +168,6 @@ class Evaluate(Strict):
     targets: dict[Name, Target]
 
 
-class Gates(Strict):
-    max_non_finite_rows: int = Field(ge=0)
-    max_zero_row_share: float = Field(ge=0, le=1)
-    max_count_drop: float = Field(ge=0, le=1)
-    min_norm_ratio: float = Field(gt=0)
-    max_norm_ratio: float = Field(gt=0)
-    max_alignment_residual: float = Field(gt=0)
-    min_lift_users: int = Field(ge=1)
-    min_lift_over_popularity: float = Field(allow_inf_nan=False)
-
-
 class Config(Strict):
     name: str
     seed: int = Field(ge=0)
@@ -198,7 +191,11 @@ class Config(Strict):
     cold_start: ColdStart
     watch: Watch
     evaluate: Evaluate
-    gates: Gates
+    gate_defaults: dict[str, Any]
+    gates: dict[Name, Gate]
+    publish: Publish
+    history: HistorySettings
+    export: Export
 
     @model_validator(mode="after")
     def _names_are_declared(self) -> Self:
@@ -230,6 +227,8 @@ class Config(Strict):
             if len(starts) > 1:
                 raise ValueError(f"{where}: expected relations from one node type, found {sorted(starts)}")
         _require(self.item_vectors, self.nodes, "item_vectors", "a node type under nodes:")
+        _require(self.publish.min_support, self.nodes, "publish.min_support", "a node type under nodes:")
+        check_content(self.logs.pseudonyms, {name: self.nodes[name].column for name in self.item_vectors})
         for name, alike in self.similarities.items():
             _require([alike.src, alike.dst], self.item_vectors, f"similarities.{name}", "a table under item_vectors:")
         declared = [n for n, r in self.relations.items() if not r.in_graph] + list(self.graph_relations)
@@ -269,6 +268,9 @@ class Config(Strict):
                         f"{where}: expected relations from {target.src} to {target.dst},"
                         f" found {relation_name} from {relation.src} to {relation.dst}"
                     )
+        known = [*self.nodes, *self.evaluate.targets]
+        for name, gate in self.gates.items():
+            _require(gate.types, known, f"gates.{name}.types", "a node type under nodes: or a target of evaluate:")
         return self
 
     @property

@@ -24,7 +24,7 @@ def load_config(path: Path, *, logs: Path | None = None, warehouse: Path | None 
         ConfigError: naming the file and the path of the first wrong key.
     """
     tree = _read_tree(path, seen=())
-    for name in ("table", "relation", "transition", "similarity"):
+    for name in ("table", "relation", "transition", "similarity", "gate"):
         _spread_defaults(tree, name)
     try:
         config = Config.model_validate(_tuples(tree))

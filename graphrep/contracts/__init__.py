@@ -3,6 +3,7 @@
 from graphrep.contracts.embedding import EMBEDDING, Embedding
 from graphrep.contracts.erasure import ERASURE, Erasure, key_hash
 from graphrep.contracts.events import LOG_EVENT, QUARANTINE, Event, Quarantine
+from graphrep.contracts.feature import FEATURE, INDEX_MANIFEST, Feature, IndexManifest
 from graphrep.contracts.graph import (
     ADJACENCY,
     EDGE,
@@ -21,6 +22,7 @@ from graphrep.contracts.graph import (
     NodeDay,
     Tail,
 )
+from graphrep.contracts.history import HISTORY, History
 from graphrep.contracts.release import RELEASE_MANIFEST, SCHEMA_VERSION, Manifest
 from graphrep.contracts.table import Column, Contract, check_table
 
@@ -39,6 +41,9 @@ CONTRACTS: dict[str, Contract] = {
         NODE_ACTIVITY,
         ADJACENCY,
         EMBEDDING,
+        HISTORY,
+        FEATURE,
+        INDEX_MANIFEST,
         RELEASE_MANIFEST,
     )
 }
@@ -51,6 +56,9 @@ __all__ = [
     "EMBEDDING",
     "ERASURE",
     "EXCLUSION",
+    "FEATURE",
+    "HISTORY",
+    "INDEX_MANIFEST",
     "LOG_EVENT",
     "NODE",
     "NODE_ACTIVITY",
@@ -68,6 +76,9 @@ __all__ = [
     "Erasure",
     "Event",
     "Exclusion",
+    "Feature",
+    "History",
+    "IndexManifest",
     "Manifest",
     "Node",
     "NodeActivity",

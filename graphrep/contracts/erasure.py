@@ -34,4 +34,4 @@ def key_hash(node_type: str, key: str) -> str:
     >>> key_hash("user", "u1")[:12]
     '433f5a031e86'
     """
-    return hashlib.sha256(f"{node_type}\0{key}".encode()).hexdigest()
+    return hashlib.sha256(f"{node_type}\0{key}".encode(errors="surrogatepass")).hexdigest()

@@ -5,6 +5,7 @@ from graphrep.embed.attributes import attribute_edges, enhance
 from graphrep.embed.autocovariance import autocovariance, multiscale
 from graphrep.embed.factorise import Factors
 from graphrep.embed.fit import Embedding, fit
+from graphrep.embed.gnn.encoder_state import EncoderState
 from graphrep.embed.gnn.settings import BagTraining, NeighbourTraining, Training
 from graphrep.embed.gnn.state import State
 from graphrep.embed.history_walk import Choice
@@ -16,6 +17,7 @@ __all__ = [
     "BagTraining",
     "Choice",
     "Embedding",
+    "EncoderState",
     "Factors",
     "NeighbourTraining",
     "State",

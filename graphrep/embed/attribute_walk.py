@@ -62,7 +62,7 @@ def _product() -> Any:
     import torch
 
     # torch gives its base class no type.
-    class Product(torch.autograd.Function):  # type: ignore[misc]
+    class Product(torch.autograd.Function):  # type: ignore[misc]  # torch is looked at without its types
         @staticmethod
         def forward(ctx: Any, entries: Any, x: Any, place: Any) -> Any:
             ctx.save_for_backward(entries, x, place)

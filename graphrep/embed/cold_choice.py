@@ -1,7 +1,7 @@
 """Gates for nodes with few edges, chosen on the newest edges of the graph, which are hidden from the vectors.
 
-What was cold before the newest edges stands for what is cold today. Mature nodes whose edges are thinned would not do:
-they are met far more often than nodes that are new, and every estimate would come out too long.
+What was cold before the newest edges stands for what is cold today. Mature nodes whose edges are thinned would hardly
+do: they are met more often than nodes that are new.
 """
 
 from __future__ import annotations

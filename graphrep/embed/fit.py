@@ -17,6 +17,7 @@ from graphrep.embed.autocovariance import autocovariance
 from graphrep.embed.backend import Backend, device_for
 from graphrep.embed.checks import check_dim, check_seed
 from graphrep.embed.choice import choose
+from graphrep.embed.gnn.encoder_state import EncoderState
 from graphrep.embed.gnn.fitting import HybridFit, training_for
 from graphrep.embed.gnn.settings import NeighbourTraining
 from graphrep.embed.gnn.state import State
@@ -63,7 +64,7 @@ class Embedding(Mapping[str, NDArray[np.float32]]):
     choice: Choice | None = None
     learnt: float | None = None
     tried: Mapping[float, float] = field(default_factory=dict)
-    state: State | None = None
+    state: State | EncoderState | None = None
 
     def __post_init__(self) -> None:
         frozen = {kind: np.array(x, dtype=np.float32) for kind, x in self.vectors.items()}
@@ -173,8 +174,8 @@ def fit(
             kept and taken up from (``graphrep.embed.gnn.fitting.Checkpoints``); ``begin``, the ``state`` of an earlier
             day's embedding with its rows by index of this graph (``State.rows``): training goes on from there, with its
             powers of the walk and its share, so that a fraction of the epochs does. Of the gnn, those of its walk and
-            of the hybrid but ``begin``, ``training`` a ``graphrep.embed.NeighbourTraining``, and ``features``, (n, f)
-            finite content by type.
+            of the hybrid, ``training`` a ``graphrep.embed.NeighbourTraining``, ``begin`` of the history walk alone, and
+            ``features``, (n, f) finite content by type.
 
     Returns:
         Embedding. Of *joint*: one factor for all vectors makes the mean squared norm of the nodes with edges 1; of
@@ -231,7 +232,7 @@ def _inductive(g: HeteroGraph, choice: Choice | None, walk: WalkOf, chosen: Mapp
     from graphrep.embed.gnn.inductive_fit import InductiveFit
 
     read = {"relation_weights": chosen["relation_weights"], "transition_options": chosen.get("transitions")}
-    told |= {name: chosen[name] for name in ("features", "report", "checkpoints")}
+    told |= {name: chosen[name] for name in ("features", "report", "checkpoints", "begin")}
     told["training"] = chosen["training"] or NeighbourTraining()
     return InductiveFit(choice, walk, read=read, **told).fit(g, chosen["share"])
 
@@ -258,7 +259,8 @@ def _history(g: HeteroGraph, dim: int, seed: int, device: str | None, chosen: Ma
     if "features" in chosen:
         of_part = partial(_history_vectors, choice, dim, seed, backend, read)
         found = _inductive(g, choice, of_part, chosen, dim=dim, seed=seed, backend=backend)
-        return Embedding(found.vectors, walk=rows, choice=choice, learnt=found.share, tried=found.tried)
+        made = partial(Embedding, found.vectors, walk=rows, choice=choice)
+        return made(learnt=found.share, tried=found.tried, state=found.state)
     told = {name: chosen[name] for name in ("report", "checkpoints", "begin")}
     told["training"] = chosen["training"] or training_for(events)
     learnt = HybridFit(choice, dim, seed, backend, read=read, **told).fit(g, events, chosen["share"])

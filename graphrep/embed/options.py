@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from graphrep.embed.gnn.encoder_state import EncoderState
 from graphrep.embed.gnn.inputs import check_features
 from graphrep.embed.gnn.settings import BagTraining, NeighbourTraining, Training
 from graphrep.embed.gnn.state import State
@@ -22,11 +23,12 @@ _OF_WALKS: Mapping[str, Mapping[str, Any]] = {
         "relation_weights": None,
     },
 }
-_LEARNT: Mapping[str, Any] = {"training": None, "share": None, "report": None, "checkpoints": None}
+_LEARNT: Mapping[str, Any] = {"training": None, "share": None, "report": None, "checkpoints": None, "begin": None}
 _OF_MODELS: Mapping[str, Mapping[str, Any]] = {
-    HYBRID: {**_LEARNT, "begin": None},
+    HYBRID: _LEARNT,
     GNN: {**_LEARNT, "features": MappingProxyType({})},
 }
+_STATES: Mapping[str, type[Any]] = {HYBRID: State, GNN: EncoderState}
 _TRAININGS: Mapping[str, tuple[type[Any], ...]] = {HYBRID: (Training, BagTraining), GNN: (NeighbourTraining,)}
 
 
@@ -52,8 +54,7 @@ def checked_options(g: HeteroGraph, model: str, options: Mapping[str, Any]) -> d
     chosen = {**known, **options, "walk": walk}
     if of_model:
         _check_learning(chosen["share"], chosen["training"], _TRAININGS[model])
-    if model == HYBRID:
-        _check_begin(chosen["begin"], chosen["choice"])
+        _check_begin(chosen["begin"], _STATES[model], walk, chosen.get("choice"))
     if model == GNN:
         check_features(g, chosen["features"])
     return chosen
@@ -68,8 +69,12 @@ def _check_learning(share: Any, training: Any, settings: tuple[type[Any], ...]) 
         raise InputError(f"a graphrep.embed.{expected}", found=type(training).__name__, where="training")
 
 
-def _check_begin(begin: Any, choice: Any) -> None:
-    if begin is not None and not isinstance(begin, State):
-        raise InputError("a graphrep.embed.State", found=type(begin).__name__, where="begin")
-    if begin is not None and choice is not None:
+def _check_begin(begin: Any, state: type[Any], walk: str, choice: Any) -> None:
+    if begin is None:
+        return
+    if not isinstance(begin, state):
+        raise InputError(f"a graphrep.embed.{state.__name__}", found=type(begin).__name__, where="begin")
+    if walk != "history":
+        raise InputError("walk='history' or None beside begin", found=repr(walk), where="walk")
+    if choice is not None:
         raise InputError("no choice beside begin, which has its own", found="one", where="choice")

@@ -103,6 +103,11 @@ def quality_table(
     return rows
 
 
+def recall_by_user(question: Question, scorer: Scorer, k: int, exclude_seen: bool) -> NDArray[np.float64]:
+    """(u,) recall@k of each of the question's users."""
+    return _per_user(question, scorer, k, exclude_seen)[0]
+
+
 def _by_bucket(seen: Ints, starts: Sequence[int]) -> dict[str, NDArray[np.bool_]]:
     ends = [*(start - 1 for start in starts[1:]), None]
     bands = {}

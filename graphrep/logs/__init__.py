@@ -3,6 +3,7 @@
 from graphrep.logs.erased import mark_erased
 from graphrep.logs.events import accepted, check_rows, count_events, count_rows, first_of_each, quarantined
 from graphrep.logs.normalise import normalise
+from graphrep.logs.pseudonyms import pseudonymise
 
 __all__ = [
     "accepted",
@@ -12,5 +13,6 @@ __all__ = [
     "first_of_each",
     "mark_erased",
     "normalise",
+    "pseudonymise",
     "quarantined",
 ]

@@ -1,5 +1,8 @@
 """What a ranker imports: the published vectors by key. Needs numpy alone and starts in milliseconds."""
 
+from graphrep.contracts.pseudonyms import pseudonym
+from graphrep.lookup.live import LiveReader, follow_releases
 from graphrep.lookup.reader import Hit, Neighbor, Release, open_release
+from graphrep.lookup.spaces import InSpace
 
-__all__ = ["Hit", "Neighbor", "Release", "open_release"]
+__all__ = ["Hit", "InSpace", "LiveReader", "Neighbor", "Release", "follow_releases", "open_release", "pseudonym"]

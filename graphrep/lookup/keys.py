@@ -1,49 +1,102 @@
-"""Keys → rows without a dictionary in memory: sorted 64-bit hashes beside the keys themselves. numpy only.
+"""Keys → rows without a dictionary in memory: buckets of a hash, a tag of each key, then the whole key. numpy only.
 
-The rows of a release are in the order of these hashes. A hit is one only when the whole key agrees,
-so two keys with one hash are both found and a missing key is never mistaken for another.
+The rows of a release are in the order of their hashes. The first bits of a hash are its bucket, which names the first
+row to look at; the tags of that row and the next few are compared at once, and the key itself where a tag agrees.
+How many rows a bucket may span is fixed when the table is made: a seed that crowds one is changed for another, made
+of the keys themselves, so that no set of keys can be chosen to make a lookup slow.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from graphrep.errors import InputError
+from graphrep.lookup.hashing import Batch, Ints, Words, chunks, encode, hash_keys
 
-HASHES, OFFSETS, BYTES = "hashes", "key_offsets", "key_bytes"
+SEED, SLOTS, TAGS, ROWS, KEY_WORDS = "seed", "slots", "tags", "rows", "key_words"
+KEY_ARRAYS = (SEED, SLOTS, TAGS, ROWS, KEY_WORDS)
 
-Ints = npt.NDArray[np.int64]
+ROW = np.dtype(
+    [
+        ("key", "<u8"),  # its first word in key_words
+        ("degree", "<i8"),
+        ("key_bytes", "<u4"),
+        ("age_days", "<i4"),
+        ("scale", "<f4"),
+        ("source", "u1"),
+        ("fallback", "?"),
+        ("unused", "<u2"),
+    ]
+)
+"""What is kept of each key beside its vector: 32 bytes, which one read of memory brings."""
+
+WIDEST, ATTEMPTS = 8, 8
+"""Rows of a bucket above which another seed is tried, and how often; the best is kept."""
+
+FIRST_SEED = bytes(8)
+
+Bools = npt.NDArray[np.bool_]
+Arrays = dict[str, npt.NDArray[Any]]
 
 
-def _encoded(key: str) -> bytes:
-    """UTF-8; half a surrogate pair, which no published key holds, must be a miss and not a failure."""
-    return key.encode(errors="surrogatepass")
+def arrange(keys: Sequence[str]) -> tuple[Ints, Arrays]:
+    """Put keys, each given once, into the order of a release.
+
+    Returns:
+        ``order`` (n,) int64: row → place in ``keys``; and the table's arrays: ``seed`` (8,) uint8, ``slots`` (2^b,)
+        the first row of each bucket, ``tags`` (n + widest bucket,) uint32, ``key_words`` uint64, ``rows`` (n,) of
+        ``ROW``, of which all but the key is still zero.
+    """
+    best: tuple[int, bytes, Words, Ints] | None = None
+    for seed in _seeds(keys):
+        hashes = np.concatenate([np.empty(0, np.uint64), *(hash_keys(batch, seed) for batch in chunks(keys))])
+        counts = np.bincount(_buckets(hashes, _bits(len(keys))), minlength=1 << _bits(len(keys)))
+        widest = int(counts.max())
+        if best is None or widest < best[0]:
+            best = widest, seed, hashes, counts
+        if widest <= WIDEST:
+            break
+    assert best is not None  # the first seed is always tried
+    widest, seed, hashes, counts = best
+    order = _order(keys, hashes)
+    number = np.dtype(np.uint32 if len(keys) < 1 << 32 else np.uint64)
+    arrays: Arrays = {
+        SEED: np.frombuffer(seed, dtype=np.uint8),
+        SLOTS: (np.cumsum(counts) - counts).astype(number),
+        TAGS: np.concatenate([_tags(hashes[order]), np.zeros(max(widest, 1), np.uint32)]),
+    }
+    return order, arrays | _stored([keys[i] for i in order])
 
 
-def hash_keys(keys: Sequence[str]) -> npt.NDArray[np.uint64]:
-    """64-bit BLAKE2b of each key's UTF-8, the same on every machine."""
-    if isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
-        raise InputError("a list of keys as strings", found=_what(keys))
-    digests = b"".join(hashlib.blake2b(_encoded(key), digest_size=8).digest() for key in keys)
-    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
+def _seeds(keys: Sequence[str]) -> Iterator[bytes]:
+    """The first is known to all; the others follow from all keys, which nobody outside knows."""
+    yield FIRST_SEED
+    for attempt in range(1, ATTEMPTS):
+        drawn = hashlib.blake2b(digest_size=len(FIRST_SEED), salt=bytes([attempt]))
+        for key in keys:
+            drawn.update(key.encode(errors="surrogatepass") + b"\0")
+        yield drawn.digest()
 
 
-def _what(keys: object) -> str:
-    if isinstance(keys, str):
-        return f"one string, {keys[:40]!r}"
-    odd = next((key for key in keys if not isinstance(key, str)), None) if isinstance(keys, Sequence) else keys
-    return f"{odd!r:.40} of type {type(odd).__name__}"
+def _bits(count: int) -> int:
+    """Two buckets or more for each key: few keys share one, so few are compared."""
+    return max(1, (2 * count - 1).bit_length())
 
 
-def row_order(keys: Sequence[str]) -> Ints:
-    """The order in which a release stores these keys: by hash, then by key."""
-    hashes = hash_keys(keys)
+def _buckets(hashes: Words, bits: int) -> Ints:
+    return (hashes >> np.uint64(64 - bits)).view(np.int64)
+
+
+def _tags(hashes: Words) -> npt.NDArray[np.uint32]:
+    return hashes.astype(np.uint32)
+
+
+def _order(keys: Sequence[str], hashes: Words) -> Ints:
     order = np.argsort(hashes, kind="stable")
     if (hashes[order][1:] == hashes[order][:-1]).any():
         # Rare. Python's strings, since numpy pads all to the longest and drops NULs at the end.
@@ -51,66 +104,111 @@ def row_order(keys: Sequence[str]) -> Ints:
     return order.astype(np.int64)
 
 
-def encode_keys(keys: Sequence[str]) -> dict[str, npt.NDArray[np.generic]]:
-    """Arrays for keys that are already in :func:`row_order`.
+def _stored(keys: Sequence[str]) -> Arrays:
+    """The keys in the order of their rows, each from a whole word on, and their half of ``rows``."""
+    encoded = [key.encode(errors="surrogatepass") for key in keys]
+    lengths = np.fromiter(map(len, encoded), dtype=np.int64, count=len(encoded))
+    words = (lengths + 7) // 8
+    rows = np.zeros(len(keys), dtype=ROW)
+    rows["key"] = np.cumsum(words) - words
+    rows["key_bytes"] = lengths
+    padded = b"".join(key + b"\0" * (-len(key) % 8) for key in encoded)
+    return {ROWS: rows, KEY_WORDS: np.frombuffer(padded, dtype="<u8")}
 
-    Returns:
-        ``hashes`` (n,) uint64 ascending, ``key_offsets`` (n + 1,) int64, ``key_bytes`` (total,) uint8.
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a batch of keys lies.
+
+    Attributes:
+        rows: (n,) int64, 0 where not found.
+        found: (n,) bool.
+        records: (n,) of ``ROW``; of no meaning where not found.
     """
-    encoded = [_encoded(key) for key in keys]
-    lengths = np.fromiter((len(key) for key in encoded), dtype=np.int64, count=len(encoded))
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-    return {
-        HASHES: hash_keys(keys),
-        OFFSETS: offsets,
-        BYTES: np.frombuffer(b"".join(encoded), dtype=np.uint8),
-    }
+
+    rows: Ints
+    found: Bools
+    records: npt.NDArray[np.void]
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTable:
     """The keys of one node type, in row order."""
 
-    hashes: npt.NDArray[np.uint64]
-    offsets: Ints
-    content: npt.NDArray[np.uint8]
+    seed: bytes
+    slots: npt.NDArray[np.integer[Any]]
+    tags: npt.NDArray[np.uint32]
+    records: npt.NDArray[np.void]
+    words: Words
+    window: Ints
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> KeyTable:
-        hashes, offsets, content = arrays[HASHES], arrays[OFFSETS], arrays[BYTES]
-        return cls(hashes.view(np.uint64), offsets.view(np.int64), content.view(np.uint8))
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> KeyTable:
+        # Plain views: every step on a memmap pays for its class.
+        slots, tags, rows, words = (np.asarray(arrays[name]) for name in (SLOTS, TAGS, ROWS, KEY_WORDS))
+        window = np.arange(len(tags) - len(rows))
+        return cls(np.asarray(arrays[SEED]).tobytes(), slots, tags, rows, words, window)
 
     def __len__(self) -> int:
-        return len(self.hashes)
+        return len(self.records)
 
     def key(self, row: int) -> str:
-        return self._raw(row).decode(errors="surrogatepass")
+        return self._raw(self.records[row]).decode(errors="surrogatepass")
 
     def keys(self) -> list[str]:
         """Every key, in the order of the rows."""
-        content, offsets = self.content.tobytes(), self.offsets.tolist()
-        return [content[start:end].decode(errors="surrogatepass") for start, end in pairwise(offsets)]
+        content = self.words.tobytes()
+        starts, lengths = (8 * self.records["key"]).tolist(), self.records["key_bytes"].tolist()
+        pairs = zip(starts, lengths, strict=True)
+        return [content[start : start + length].decode(errors="surrogatepass") for start, length in pairs]
 
     def rows(self, keys: Sequence[str]) -> Ints:
         """Row of each key, −1 where there is none.
 
-        >>> table = KeyTable.from_arrays(encode_keys(["only"]))
-        >>> table.rows(["only", "other"]).tolist()
+        >>> order, arrays = arrange(["only"])
+        >>> KeyTable.from_arrays(arrays).rows(["only", "other"]).tolist()
         [0, -1]
         """
-        wanted = hash_keys(keys)
-        starts = np.searchsorted(self.hashes, wanted)
-        rows = np.full(len(keys), -1, dtype=np.int64)
-        for i, (key, start) in enumerate(zip(keys, starts.tolist(), strict=True)):
-            rows[i] = self._row(_encoded(key), wanted[i], start)
-        return rows
+        batch = encode(keys)
+        at = self.find(batch, hash_keys(batch, self.seed))
+        return np.where(at.found, at.rows, -1)
 
-    def _row(self, key: bytes, wanted: np.uint64, row: int) -> int:
-        while row < len(self.hashes) and self.hashes[row] == wanted:
-            if self._raw(row) == key:
-                return row
-            row += 1
-        return -1
+    def find(self, batch: Batch, hashes: Words) -> Found:
+        """Look keys up, of which the caller has the hashes under this table's seed."""
+        if not len(self.records):
+            n = len(batch)
+            return Found(np.zeros(n, np.int64), np.zeros(n, np.bool_), np.zeros(n, ROW))
+        starts = self.slots.take(_buckets(hashes, len(self.slots).bit_length() - 1)).astype(np.int64)
+        agree = self.tags.take(starts[:, None] + self.window) == _tags(hashes)[:, None]
+        rows = starts + agree.argmax(axis=1)
+        np.minimum(rows, len(self.records) - 1, out=rows)
+        records = self.records.take(rows)
+        found = self._same(batch, records)
+        if np.count_nonzero(agree) > np.count_nonzero(found):
+            for i in np.flatnonzero(~found & agree.any(axis=1)):
+                self._look_on(batch, int(i), starts[i] + np.flatnonzero(agree[i]), (rows, found, records))
+        return Found(rows, found, records)
 
-    def _raw(self, row: int) -> bytes:
-        return self.content[self.offsets[row] : self.offsets[row + 1]].tobytes()
+    def _same(self, batch: Batch, records: npt.NDArray[np.void]) -> Bools:
+        """Are these the keys of these rows?"""
+        same: Bools = records["key_bytes"] == batch.lengths
+        width = np.arange(batch.words.shape[1])
+        stored = self.words.take(records["key"].view(np.int64)[:, None] + width, mode="clip") if len(self.words) else 0
+        beyond = 8 * width >= batch.lengths[:, None]
+        same &= ((stored == batch.words) | beyond).all(axis=1)
+        for i, key in batch.long.items():
+            same[i] = self._raw(records[i]) == key
+        return same
+
+    def _look_on(self, batch: Batch, i: int, candidates: Ints, told: tuple[Ints, Bools, npt.NDArray[np.void]]) -> None:
+        """The tag of another key agreed: compare key ``i`` with every row whose tag does."""
+        rows, found, records = told
+        one = batch.take(np.array([i]))
+        for row in candidates.tolist():
+            if row < len(self.records) and self._same(one, self.records[[row]])[0]:
+                rows[i], found[i], records[i] = row, True, self.records[row]
+                return
+
+    def _raw(self, record: np.void) -> bytes:
+        start, length = int(record["key"]), int(record["key_bytes"])
+        return self.words[start : start + (length + 7) // 8].tobytes()[:length]

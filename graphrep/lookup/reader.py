@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +15,18 @@ import numpy.typing as npt
 from graphrep import vocab
 from graphrep.contracts import Manifest
 from graphrep.errors import InputError, StoreError
-from graphrep.lookup.keys import BYTES, HASHES, OFFSETS, KeyTable
+from graphrep.lookup.hashing import Batch, encode, hash_keys
+from graphrep.lookup.keys import KEY_ARRAYS, KeyTable
+from graphrep.lookup.quantise import CHUNK, unpack
+from graphrep.lookup.spaces import InSpace, map_name
 from graphrep.store import files, releases
 
-VECTORS, PRIOR, FALLBACK, DEGREE, AGE_DAYS = "vectors", "prior", "fallback", "degree", "age_days"
-SOURCE = "source"
-ARRAYS = (HASHES, OFFSETS, BYTES, VECTORS, PRIOR, FALLBACK, DEGREE, AGE_DAYS)
+VECTORS, PRIOR = "vectors", "prior"
+ARRAYS = (*KEY_ARRAYS, VECTORS, PRIOR)
 
-_NAMES = np.array(vocab.SOURCES)
+PAGE = 4096
+
+_NAMES = np.array(vocab.ANSWERS)
 _PRIOR = vocab.SOURCES.index(vocab.PRIOR)
 
 Floats = npt.NDArray[np.float32]
@@ -33,21 +38,29 @@ class Hit:
     """The answer for a list of keys, in their order.
 
     Attributes:
+        release_id: the release that was asked. A ranker that logs it can be told later what it was given.
         vectors: (n, d) float32. An unknown key gets its type's prior.
         found: (n,) bool, the release holds the key.
-        fallback: (n,) bool, nothing of the vector is the key's own: an unknown key, or one with no walk in the graph.
+        fallback: (n,) bool, nothing of the vector is the key's own and of today: an unknown key, one with no walk in
+            the graph, one that is expired or denied, or a vector of the release before.
         source: (n,) str, what the vector is made of: "graph", the walk alone; "blend", the walk and an estimate, for
-            keys with few edges; "content", what is like it; "prior", what its type is told in general.
-        age_days: (n,) int32, days from the key's newest event to the release's day; −1 where not found.
-        degree: (n,) int64, edges behind the vector; 0 where not found.
+            keys with few edges; "content", what is like it; "prior", what its type is told in general; "previous",
+            what the release before had for it.
+        age_days: (n,) int32, days from the key's newest event to the release's day; −1 where nothing has the key.
+        degree: (n,) int64, edges behind the vector; 0 where nothing has the key.
+        expired: (n,) bool, the release is older than its vectors of this type may be served.
+        denied: (n,) bool, the key was erased since: it is answered as one that is not there.
     """
 
+    release_id: str
     vectors: Floats
     found: Bools
     fallback: Bools
+    source: npt.NDArray[np.str_]
     age_days: npt.NDArray[np.int32]
     degree: npt.NDArray[np.int64]
-    source: npt.NDArray[np.str_]
+    expired: Bools
+    denied: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +71,13 @@ class Neighbor:
     score: float
 
 
-@dataclass(frozen=True)
-class _Type:
+@dataclass(frozen=True, slots=True)
+class Table:
     """The arrays of one node type, memory-mapped, rows in the order of ``keys``."""
 
     keys: KeyTable
-    vectors: Floats
+    vectors: npt.NDArray[Any]
     prior: Floats
-    fallback: Bools
-    degree: npt.NDArray[np.int64]
-    age_days: npt.NDArray[np.int32]
-    source: npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ class Release:
 
     warehouse: Path
     manifest: dict[str, Any]
-    _open: dict[str, _Type] = field(default_factory=dict, repr=False)
+    _open: dict[str, Table] = field(default_factory=dict, repr=False)
 
     @cached_property
     def release_id(self) -> str:
@@ -88,68 +97,144 @@ class Release:
         """The basis of the vectors: two releases with one space_id are drop-in for a ranker."""
         return str(self.manifest[Manifest.SPACE_ID])
 
+    def in_space(self, space_id: str) -> InSpace:
+        """The same release for a ranker of another space, which it can be for some days after a new space began.
+
+        Raises:
+            InputError: the release holds no map to that space.
+            StoreError: the map is missing or damaged.
+        """
+        if space_id == self.space_id:
+            return InSpace(self, space_id, None)
+        maps = self.manifest.get(Manifest.MAPS, {})
+        if space_id not in maps:
+            known = ", ".join([self.space_id, *sorted(maps)])
+            fix = "train the ranker on this release's space, or serve it a release of its own"
+            raise InputError(f"a space of {known}", found=repr(space_id), where=self.release_id, fix=fix)
+        back = releases.open_array(self.warehouse, self.release_id, map_name(space_id))
+        return InSpace(self, space_id, np.array(back, dtype=np.float32))
+
     @cached_property
     def types(self) -> list[str]:
         return sorted(self.manifest[Manifest.NODE_TYPES])
 
     def keys(self, node_type: str) -> list[str]:
         """Every published key of a type, in the order of its rows."""
-        return self._type(node_type).keys.keys()
+        return self.table(node_type).keys.keys()
 
-    def get(self, node_type: str, keys: Sequence[str]) -> Hit:
+    def get(self, node_type: str, keys: Sequence[str], *, ds: str | None = None) -> Hit:
         """Look keys up.
 
+        Args:
+            ds: the day for which is asked, YYYY-MM-DD: rows of a release that is then older than its type may be
+                served are flagged. None asks for no day.
+
         Raises:
-            InputError: the release has no such type, or a key is not a string.
+            InputError: the release has no such type, a key is not a string, or ``ds`` is not a day.
         """
-        table = self._type(node_type)
-        rows = table.keys.rows(keys)
-        found = rows >= 0
-        at = np.where(found, rows, 0)
-        if not len(table.keys):
-            blank = np.zeros(len(keys), dtype=np.int64)
-            vectors = np.broadcast_to(table.prior, (len(keys), len(table.prior))).copy()
-            return Hit(vectors, found, ~found, (blank - 1).astype(np.int32), blank, _NAMES[blank + _PRIOR])
-        return Hit(
-            vectors=np.where(found[:, None], table.vectors[at], table.prior).astype(np.float32),
+        return self.answer(node_type, encode(keys), ds=ds)
+
+    def answer(self, node_type: str, batch: Batch, *, ds: str | None = None, denied: Bools | None = None) -> Hit:
+        """:meth:`get` of keys that are encoded already, of which some may be denied: (n,) bool."""
+        table = self.table(node_type)
+        at = table.keys.find(batch, hash_keys(batch, table.keys.seed))
+        found, records, n = at.found, at.records, len(batch)
+        if denied is None:
+            denied = np.zeros(n, np.bool_)
+        else:
+            found = found & ~denied
+        expired = found if self.is_expired(node_type, ds) else np.zeros(n, np.bool_)
+        hit = Hit(
+            release_id=self.release_id,
+            vectors=_vectors(table, at.rows, records["scale"]),
             found=found,
-            fallback=np.where(found, table.fallback[at], True),
-            age_days=np.where(found, table.age_days[at], -1).astype(np.int32),
-            degree=np.where(found, table.degree[at], 0),
-            source=_NAMES[np.where(found, table.source[at], _PRIOR)],
+            fallback=records["fallback"] | expired,
+            source=_NAMES.take(np.where(found, records["source"], _PRIOR)),
+            age_days=records["age_days"],
+            degree=records["degree"],
+            expired=expired.copy(),
+            denied=denied,
         )
+        missing = np.flatnonzero(~found)
+        hit.vectors[missing] = table.prior
+        hit.fallback[missing] = True
+        hit.age_days[missing] = -1
+        hit.degree[missing] = 0
+        return hit
+
+    def is_expired(self, node_type: str, ds: str | None) -> bool:
+        """Whether vectors of this type are too old to be served on a day as the key's own."""
+        return ds is not None and self.age(ds) > int(self.manifest[Manifest.TTL_DAYS][node_type])
+
+    def age(self, ds: str) -> int:
+        """Days from this release's day to another.
+
+        Raises:
+            InputError: that is not a day.
+        """
+        try:
+            return (dt.date.fromisoformat(ds) - dt.date.fromisoformat(self.manifest[Manifest.DS])).days
+        except ValueError:
+            raise InputError("a day YYYY-MM-DD", found=repr(ds)) from None
 
     def neighbors(self, node_type: str, key: str, to: str, k: int = 10) -> list[Neighbor]:
         """The k keys of another type with the largest dot product; rows that hold the prior are left out.
 
         Equal scores are ordered by row. An unknown key is asked with the prior.
         """
+        asked = self.get(node_type, [key]).vectors[0]
+        return self.nearest(asked, to, k, without=key if to == node_type else None)
+
+    def nearest(self, asked: Floats, to: str, k: int = 10, *, without: str | None = None) -> list[Neighbor]:
+        """:meth:`neighbors` of a vector (d,), among them no key ``without``."""
         if k < 1:
             raise InputError("k of at least 1", found=str(k))
-        others = self._type(to)
-        scores = others.vectors @ self.get(node_type, [key]).vectors[0]
-        scores = np.where(others.fallback & (others.source == _PRIOR), -np.inf, scores)
-        if to == node_type:
-            row = int(others.keys.rows([key])[0])
+        others = self.table(to)
+        scores = np.concatenate([part @ asked for part in self.blocks(to)])
+        records = others.keys.records
+        scores[records["fallback"] & (records["source"] == _PRIOR)] = -np.inf
+        if without is not None:
+            row = int(others.keys.rows([without])[0])
             scores[row if row >= 0 else slice(0, 0)] = -np.inf
         best = np.argsort(-scores, kind="stable")[:k]
         return [Neighbor(others.keys.key(int(i)), float(scores[i])) for i in best if np.isfinite(scores[i])]
 
-    def _type(self, node_type: str) -> _Type:
+    def warm(self) -> None:
+        """Map every type and read each page once, so that the first request need not wait for the disk."""
+        for node_type in self.types:
+            table = self.table(node_type)
+            keys = table.keys
+            for array in (keys.slots, keys.tags, keys.records, keys.words, table.vectors):
+                array.reshape(-1).view(np.uint8)[::PAGE].max(initial=0)
+            self.get(node_type, [""])
+
+    def blocks(self, node_type: str) -> Iterator[Floats]:
+        """All vectors of a type in the order of its rows, some thousand at a time; one block at least."""
+        table = self.table(node_type)
+        for start in range(0, max(1, len(table.keys)), CHUNK):
+            rows = slice(start, start + CHUNK)
+            yield unpack(table.vectors[rows], table.keys.records["scale"][rows])
+
+    def table(self, node_type: str) -> Table:
+        """The arrays of a type, mapped when they are asked for first.
+
+        Raises:
+            InputError: the release has no such type.
+            StoreError: an array is missing or damaged.
+        """
         if node_type not in self._open:
             if node_type not in self.types:
                 raise InputError(f"one of the types {self.types}", found=repr(node_type), where=self.release_id)
             read = {a: releases.open_array(self.warehouse, self.release_id, f"{node_type}.{a}") for a in ARRAYS}
-            own: dict[str, Any] = {a: read[a] for a in (VECTORS, PRIOR, FALLBACK, DEGREE, AGE_DAYS)}
-            self._open[node_type] = _Type(keys=KeyTable.from_arrays(read), source=self._source(node_type, own), **own)
+            prior: Floats = np.array(read[PRIOR], dtype=np.float32)
+            self._open[node_type] = Table(KeyTable.from_arrays(read), np.asarray(read[VECTORS]), prior)
         return self._open[node_type]
 
-    def _source(self, node_type: str, own: dict[str, Any]) -> Any:
-        """What the rows are made of; a release that does not tell has the prior where it says fallback."""
-        name = f"{node_type}.{SOURCE}"
-        if f"{name}.npy" in self.manifest[Manifest.FILES]:
-            return releases.open_array(self.warehouse, self.release_id, name)
-        return np.where(own[FALLBACK], _PRIOR, vocab.SOURCES.index(vocab.OWN)).astype(np.uint8)
+
+def _vectors(table: Table, rows: npt.NDArray[np.int64], scales: Floats) -> Floats:
+    if not len(table.keys):
+        return np.empty((len(rows), len(table.prior)), np.float32)
+    return unpack(table.vectors.take(rows, axis=0), scales)
 
 
 def open_release(warehouse: str | Path, release_id: str | None = None, *, verify: bool = False) -> Release:
@@ -157,7 +242,7 @@ def open_release(warehouse: str | Path, release_id: str | None = None, *, verify
 
     Args:
         warehouse: directory that holds ``CURRENT`` and ``releases/``.
-        release_id: None follows the pointer.
+        release_id: None follows the pointer; an id from before an erasure names what that release became.
         verify: compare every file with the manifest first (reads them whole); otherwise the manifest alone is
             compared with the pointer, and the sizes of the files with the manifest.
 
@@ -166,18 +251,40 @@ def open_release(warehouse: str | Path, release_id: str | None = None, *, verify
         StoreError: the pointer, the manifest or a file is damaged.
     """
     warehouse = Path(warehouse)
-    pointer = releases.read_pointer(warehouse)
     if release_id is None:
-        if pointer is None:
-            fix = "publish a day first: graphrep run"
-            raise InputError("a warehouse with a published release", found="none", where=str(warehouse), fix=fix)
-        release_id = pointer.release_id
+        return open_pointed(warehouse, pointer_of(warehouse), verify=verify)
+    release_id, pointer = releases.renewed(warehouse, release_id), releases.read_pointer(warehouse)
+    if pointer and pointer.release_id == release_id:
+        return open_pointed(warehouse, pointer, verify=verify)
+    return _open(warehouse, release_id, verify=verify)
+
+
+def pointer_of(warehouse: Path) -> releases.Pointer:
+    """The pointer of a warehouse in which something is published.
+
+    Raises:
+        InputError: nothing is.
+        StoreError: it is damaged.
+    """
+    pointer = releases.read_pointer(warehouse)
+    if pointer is None:
+        fix = "publish a day first: graphrep run"
+        raise InputError("a warehouse with a published release", found="none", where=str(warehouse), fix=fix)
+    return pointer
+
+
+def open_pointed(warehouse: Path, pointer: releases.Pointer, *, verify: bool = False) -> Release:
+    """:func:`open_release` of what a pointer names, whose manifest must be the one that the pointer was set to."""
+    release = _open(warehouse, pointer.release_id, verify=verify)
+    path = releases.release_path(warehouse, pointer.release_id)
+    if files.sha256(path / releases.MANIFEST) != pointer.manifest_sha256:
+        raise StoreError("the manifest that was published", found="another", where=str(path))
+    return release
+
+
+def _open(warehouse: Path, release_id: str, *, verify: bool) -> Release:
     manifest = releases.read_manifest(warehouse, release_id)
     path = releases.release_path(warehouse, release_id)
-    if pointer and pointer.release_id == release_id:
-        found = files.sha256(path / releases.MANIFEST)
-        if found != pointer.manifest_sha256:
-            raise StoreError("the manifest that was published", found="another", where=str(path))
     for name, entry in manifest[Manifest.FILES].items():
         size = (path / name).stat().st_size if (path / name).exists() else None
         if size != entry["bytes"]:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from graphrep import vocab
 from graphrep.errors import StoreError
 from graphrep.pipeline.context import Run
-from graphrep.pipeline.load import DayGraph
+from graphrep.pipeline.load import DayGraph, Nodes
+from graphrep.pipeline.processes import is_first
 from graphrep.store import runlog, tables
 from graphrep.store.item_vectors import find_vectors, read_vectors
 
@@ -33,14 +34,27 @@ def content_inputs(run: Run, last: str) -> dict[str, str]:
     return {t: find_vectors(root, t, table, last).fingerprint() for t, table in run.config.item_vectors.items()}
 
 
+def supported(
+    min_support: Mapping[str, int], nodes: Mapping[str, Nodes], vectors: Mapping[str, Floats]
+) -> dict[str, Floats]:
+    """The vectors that may be published as a node's own: zeros where it has fewer edges than its type asks for.
+
+    Args:
+        min_support: node type → least edges.
+        vectors: (n, d) by type.
+    """
+    return {t: own * (nodes[t].degree >= min_support.get(t, 0))[:, None] for t, own in vectors.items()}
+
+
 def write_published(
-    run: Run, ds: str, day: DayGraph, vectors: Mapping[str, Floats], refit: Refit
+    run: Run, ds: str, day: DayGraph, vectors: Mapping[str, Floats], refit: Refit, content: Mapping[str, Floats]
 ) -> list[dict[str, Any]]:
-    """Choose the gates, and write what is published for every node.
+    """Choose the gates, and write what is published for every node; of several processes the first writes.
 
     Args:
         vectors: (n, d) by type, zeros where a node has none of its own.
         refit: a graph of the same nodes → vectors of its walk.
+        content: :func:`content_of` the day.
 
     Returns:
         What was chosen, a row for each type, bucket and estimate.
@@ -48,11 +62,11 @@ def write_published(
     from graphrep.embed.cold_choice import choose_gates
     from graphrep.embed.cold_start import publish
 
-    built = runlog.read_stage(run.warehouse, ds, vocab.GRAPH) or {}
-    settings, content = _settings(run), _content(run, day, built["window"][1])
+    settings = _settings(run)
     lasting = tuple(run.config.similarities)
     gates = choose_gates(day.graph, refit, content, settings, seed=run.config.seed, lasting=lasting)
-    found = publish(day.graph, vectors, gates, content, settings, lasting)
+    own = supported(run.config.publish.min_support, day.nodes, vectors)
+    found = publish(day.graph, own, gates, content, settings, lasting)
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for t in found.vectors:
         arrays |= {
@@ -60,7 +74,8 @@ def write_published(
             f"{t}.{SOURCE}": found.sources[t],
             f"{t}.{PRIOR}": found.priors[t],
         }
-    tables.write_arrays(_path(run, ds), arrays)
+    if is_first():
+        tables.write_arrays(_path(run, ds), arrays)
     return [gate.as_dict() for gate in gates]
 
 
@@ -98,9 +113,9 @@ def _settings(run: Run) -> ColdStart:
     return ColdStart(**run.config.cold_start.model_dump(), k=run.config.evaluate.k)
 
 
-def _content(run: Run, day: DayGraph, last: str) -> dict[str, Floats]:
+def content_of(run: Run, ds: str, day: DayGraph) -> dict[str, Floats]:
     """(n, f) by node type in the rows of the day's graph; zeros where the table has no vector."""
-    found = {}
+    found, last = {}, (runlog.read_stage(run.warehouse, ds, vocab.GRAPH) or {})["window"][1]
     for node_type, table in run.config.item_vectors.items():
         read = read_vectors(find_vectors(run.config.logs.root, node_type, table, last), table)
         place = {key: row for row, key in enumerate(read.keys)}

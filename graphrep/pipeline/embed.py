@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +14,22 @@ from graphrep import __version__, vocab
 from graphrep.config import HISTORY, Embed
 from graphrep.contracts import Manifest
 from graphrep.errors import InputError, StoreError
-from graphrep.lookup import Release, open_release
-from graphrep.pipeline import cold_start
+from graphrep.lookup import open_release
+from graphrep.pipeline import cold_start, spaces
 from graphrep.pipeline.context import Run, fingerprint
 from graphrep.pipeline.load import DayGraph, load_graph
 from graphrep.pipeline.processes import is_first, together
-from graphrep.pipeline.training import DayCheckpoints, Start, inputs_of, keep_state, same_walk, start_of
+from graphrep.pipeline.training import (
+    DayCheckpoints,
+    Start,
+    changed_relations,
+    forget_states,
+    goes_on,
+    inputs_of,
+    keep_state,
+    settings_of,
+    start_of,
+)
 from graphrep.pipeline.watching import watched
 from graphrep.store import releases, runlog, tables
 
@@ -44,6 +55,8 @@ def run_embed(run: Run, ds: str) -> dict[str, Any]:
         built[runlog.FINGERPRINT],
         run.config.fingerprint("embed", "seed", "relations", "transitions", *cold_start.SECTIONS),
         run.config.evaluate.k,
+        run.config.publish.min_support,
+        run.config.publish.dual_days,
         cold_start.content_inputs(run, built["window"][1]),
         __version__,
     ]
@@ -61,25 +74,30 @@ def _made(run: Run, ds: str, parent: str | None, print_of_inputs: str) -> dict[s
     with run.progress.stage(f"embed {ds}", 1) as step:
         day = load_graph(run, ds)
         step(f"graph loaded: {_planned(run, day)}")
-    start = start_of(run, ds, day, parent)
+    content = cold_start.content_of(run, ds, day)
+    start = start_of(run, ds, day, parent, content)
     kept = DayCheckpoints(run, ds, inputs_of(print_of_inputs, start))
-    record = {runlog.FINGERPRINT: print_of_inputs, **_shown(run, ds, day, parent, start, kept)}
+    fitting = partial(_fit, run, ds, day, parent, start, kept, content)
+    record = {runlog.FINGERPRINT: print_of_inputs, **_shown(run, ds, start, kept, fitting)}
     if is_first():
         runlog.record_stage(run.warehouse, ds, vocab.EMBED, record)
         kept.clear()
+        forget_states(run, ds, parent)
     return record
 
 
-def _shown(run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kept: DayCheckpoints) -> dict[str, Any]:
+def _shown(
+    run: Run, ds: str, start: Start, kept: DayCheckpoints, fitting: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
     """Fit; of a training, every step moves what is shown."""
     with run.progress.stage(f"fit {ds}{_how(run, start, kept)}", 1) as step:
         if not run.config.embed.learns:
-            made = _fit(run, ds, day, parent, start, kept)
+            made = fitting()
             step("vectors fitted")
             return made
         step("training")
     with watched(run, ds) as report:
-        return _fit(run, ds, day, parent, start, kept, report=report)
+        return fitting(report=report)
 
 
 def _how(run: Run, start: Start, kept: DayCheckpoints) -> str:
@@ -96,18 +114,18 @@ def _planned(run: Run, day: DayGraph) -> str:
     Raises:
         GraphrepError: it does not fit into memory.
     """
-    from graphrep.embed import Training
-    from graphrep.embed.backend import Backend
+    from graphrep.embed.backend import Backend, device_for
     from graphrep.embed.gnn.memory import Size, check_training
     from graphrep.embed.plan import plan, precision_for, usable_memory
 
     embed = run.config.embed
     nodes, edges = sum(day.graph.num_nodes.values()), sum(map(len, day.graph.edges.values()))
-    walk = str(plan(nodes, 2 * edges, embed.dim, Backend(embed.device, precision_for(embed.device))))
+    device = device_for(embed.device, learnt=embed.learns)
+    walk = str(plan(nodes, 2 * edges, embed.dim, Backend(device, precision_for(device))))
     if not embed.learns:
         return walk
-    size, training = Size.of(day.graph), Training(**embed.training.model_dump())
-    needed = check_training(size, embed.dim, training, usable_memory(embed.device))
+    size = Size.of(day.graph)
+    needed = check_training(size, embed.dim, settings_of(embed.model, embed), usable_memory(device))
     return f"{walk}; training on {size}: about {needed / 1e9:.1f} GB"
 
 
@@ -124,14 +142,21 @@ def graph_record(run: Run, ds: str) -> dict[str, Any]:
 
 
 def _fit(
-    run: Run, ds: str, day: DayGraph, parent: str | None, start: Start, kept: DayCheckpoints, **told: Any
+    run: Run,
+    ds: str,
+    day: DayGraph,
+    parent: str | None,
+    start: Start,
+    kept: DayCheckpoints,
+    content: Mapping[str, Floats],
+    **told: Any,
 ) -> dict[str, Any]:
     from graphrep.embed import fit
 
     config = run.config.embed
     before = open_release(run.warehouse, parent) if parent else None
-    comparable = before is not None and same_walk(before.manifest, config.walk)
-    previous = previous_vectors(day, before, config.dim) if before and comparable else None
+    comparable = before is not None and goes_on(before.manifest, config)
+    previous = spaces.anchors_in(run, ds, day, before) if before and comparable else None
     emb = fit(
         day.graph,
         model=config.model,
@@ -141,7 +166,7 @@ def _fit(
         previous=previous,
         walk=config.walk,
         relation_weights={kind.label: kind.weight for kind in run.config.graph_relations.values()},
-        **_options(config, start, kept),
+        **_options(config, start, kept, content),
         **told,
     )
     tried = start.tried if start.begin else {str(share): found for share, found in emb.tried.items()}
@@ -150,11 +175,13 @@ def _fit(
         tables.write_arrays(tables.partition(run.warehouse, tables.VECTORS, ds), {t: emb[t] for t in emb.types})
         state = keep_state(run, ds, day, emb.state, start, tried)
     choice = emb.choice and emb.choice.plain()
-    made = {"name": config.model, "learnt": emb.learnt, "choice": choice, "state": state}
-    gates = cold_start.write_published(run, ds, day, emb, lambda g: _walk(run, g, emb.choice))
-    training = _training(config, start, tried) if config.learns else None
-    record = {"model": made, "training": training, "cold_start": gates}
+    made = {"name": config.model, "space": config.space, "learnt": emb.learnt, "choice": choice, "state": state}
+    gates = cold_start.write_published(run, ds, day, emb, lambda g: _walk(run, g, emb.choice), content)
+    relations = changed_relations(start.begin, emb.state)
+    training = _training(config, start, tried, relations) if config.learns else None
     aligned = emb.alignment
+    maps = spaces.keep_maps(run, ds, day, emb, before, same=aligned is not None)
+    record = {"model": made, "training": training, "cold_start": gates, "maps": maps}
     if before is None or aligned is None:
         space_id = f"{ds}-{run.config.fingerprint('embed', 'seed')[:8]}"
         return {**record, "parent": None, "space_id": space_id, "alignment": None}
@@ -181,24 +208,25 @@ def _walk(run: Run, g: HeteroGraph, choice: Choice | None) -> Embedding:
     )
 
 
-def _options(config: Embed, start: Start, kept: DayCheckpoints) -> dict[str, Any]:
+def _options(config: Embed, start: Start, kept: DayCheckpoints, content: Mapping[str, Floats]) -> dict[str, Any]:
     """Those of the model and of its walk."""
-    from graphrep.embed import Training
-
     if config.walk != HISTORY:
         return {"markov_time": config.markov_time, "lazy": config.lazy}
     walk = {} if start.begin else {"choice": start.choice}
     if not config.learns:
         return walk
-    training = Training(**{**config.training.model_dump(), "epochs": _epochs(config, start)})
-    return {**walk, "training": training, "share": config.share, "begin": start.begin, "checkpoints": kept}
+    training = settings_of(config.model, config, _epochs(config, start))
+    told = {**walk, "training": training, "share": config.share, "begin": start.begin, "checkpoints": kept}
+    return {**told, "features": content} if config.model == vocab.GNN else told
 
 
 def _epochs(config: Embed, start: Start) -> int:
     return config.warm_epochs if start.begin else config.training.epochs
 
 
-def _training(config: Embed, start: Start, tried: Mapping[str, float]) -> dict[str, Any]:
+def _training(
+    config: Embed, start: Start, tried: Mapping[str, float], relations: dict[str, list[str]] | None
+) -> dict[str, Any]:
     """From where and how long it was trained, and what its share of what was learnt was chosen by, and when."""
     return {
         "start": "cold" if start.begin is None else "warm",
@@ -206,29 +234,14 @@ def _training(config: Embed, start: Start, tried: Mapping[str, float]) -> dict[s
         "epochs": _epochs(config, start),
         "cold_ds": start.cold_ds,
         "tried": dict(tried),
+        "relations": relations,
     }
-
-
-def previous_vectors(day: DayGraph, before: Release, dim: int) -> dict[str, Floats] | None:
-    """The earlier release's vectors in the rows of today; zeros where it has none of the walk's own.
-
-    Returns:
-        type → (n, dim) float32; None where no node is shared or the dimension differs: a new space begins.
-    """
-    found: dict[str, Floats] = {}
-    for node_type, nodes in day.nodes.items():
-        if node_type not in before.types or before.manifest[Manifest.NODE_TYPES][node_type]["dim"] != dim:
-            continue
-        hit = before.get(node_type, nodes.keys)
-        own = hit.source == vocab.OWN  # what was blended is no turn of a walk's vector
-        found[node_type] = np.where(own[:, None], hit.vectors, np.float32(0))
-    return found if any(vectors.any() for vectors in found.values()) else None
 
 
 def _written(run: Run, ds: str) -> bool:
     path = tables.partition(run.warehouse, tables.VECTORS, ds)
     fitted = all((path / f"{node_type}.npy").is_file() for node_type in run.config.nodes)
-    return fitted and cold_start.is_written(run, ds)
+    return fitted and cold_start.is_written(run, ds) and spaces.is_written(run, ds)
 
 
 def day_vectors(run: Run, ds: str) -> dict[str, Floats]:

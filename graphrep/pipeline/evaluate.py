@@ -10,14 +10,14 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from graphrep import __version__, vocab
-from graphrep.config import Gates, Target
-from graphrep.contracts import Edge, Manifest
-from graphrep.evaluate import baselines, gates
+from graphrep.config import Target
+from graphrep.contracts import Edge
+from graphrep.evaluate import baselines
 from graphrep.evaluate.quality import QualityRow, Question, quality_table
-from graphrep.lookup import open_release
 from graphrep.pipeline.cold_start import day_published
 from graphrep.pipeline.context import Run, fingerprint
-from graphrep.pipeline.embed import day_vectors, graph_record
+from graphrep.pipeline.embed import graph_record
+from graphrep.pipeline.judging import before_of, candidate, judge, measurements
 from graphrep.pipeline.load import DayGraph, load_graph
 from graphrep.store import runlog, tables
 
@@ -43,40 +43,40 @@ def run_evaluate(run: Run, ds: str) -> dict[str, Any]:
     """
     run.check_ds(ds)
     built = graph_record(run, ds)
-    vectors, published = day_vectors(run, ds), day_published(run, ds).vectors
     embedded = runlog.read_stage(run.warehouse, ds, vocab.EMBED) or {}
     # A label day after the day itself may or may not be there: what is published must not depend on that.
     label_day = built["label_day"]
     labels_done = runlog.read_stage(run.warehouse, label_day, vocab.EDGES) if label_day <= ds else None
-    settings = run.config.fingerprint("evaluate", "cold_start", "gates", "relations")
-    print_of_inputs = fingerprint(embedded[runlog.FINGERPRINT], labels_done, settings, __version__)
+    settings = run.config.fingerprint("evaluate", "cold_start", "gates", "relations", "seed")
+    before = before_of(run, ds)
+    served = [before.release.release_id, before.reports] if before else None
+    print_of_inputs = fingerprint(embedded[runlog.FINGERPRINT], labels_done, settings, served, __version__)
     done = runlog.read_stage(run.warehouse, ds, vocab.EVALUATE)
     if done and done.get(runlog.FINGERPRINT) == print_of_inputs:
         return done
     with run.progress.stage(f"evaluate {ds}", 2) as step:
-        day = load_graph(run, ds)
-        rows, labels = _quality(run, day, label_day, published) if labels_done else ([], {})
+        graph, newest = load_graph(run, ds), label_day if labels_done else built["window"][1]
+        asked = {name: ask(run, graph, newest, name, target) for name, target in run.config.evaluate.targets.items()}
+        questions = {name: question for name, (question, _) in asked.items()}
+        rows = _quality(run, questions, day_published(run, ds).vectors) if labels_done else []
         step("quality")
-        verdict = gates.judge(_checks(run, day, vectors, published, embedded, rows))
+        day = candidate(run, ds, graph, questions, labelled=bool(labels_done))
         record = {
             runlog.FINGERPRINT: print_of_inputs,
             "label_day": label_day if labels_done else None,
-            "labels": labels,
+            "labels": {name: counts for name, (_, counts) in asked.items()} if labels_done else {},
             "quality": [row.as_dict() for row in rows],
-            "gate": gates.as_record(verdict),
+            "gate": judge(run.config, measurements(run, day, before)).as_record(),
         }
         runlog.record_stage(run.warehouse, ds, vocab.EVALUATE, record)
         step("judged")
     return record
 
 
-def _quality(
-    run: Run, day: DayGraph, label_day: str, vectors: Mapping[str, Floats]
-) -> tuple[list[QualityRow], dict[str, dict[str, int]]]:
+def _quality(run: Run, questions: Mapping[str, Question], vectors: Mapping[str, Floats]) -> list[QualityRow]:
     rows: list[QualityRow] = []
-    labels: dict[str, dict[str, int]] = {}
-    for name, target in run.config.evaluate.targets.items():
-        question, labels[name] = ask(run, day, label_day, name, target)
+    for name, question in questions.items():
+        target = run.config.evaluate.targets[name]
         if not len(question.users):
             continue
         rows += quality_table(
@@ -87,7 +87,7 @@ def _quality(
             exclude_seen=target.exclude_seen,
             buckets=run.config.cold_start.buckets,
         )
-    return rows, labels
+    return rows
 
 
 def ask(run: Run, day: DayGraph, label_day: str, name: str, target: Target) -> tuple[Question, dict[str, int]]:
@@ -110,8 +110,8 @@ def ask(run: Run, day: DayGraph, label_day: str, name: str, target: Target) -> t
     known = src >= 0
     users, where = np.unique(src[known], return_inverse=True)
     relevant: list[list[int]] = [[] for _ in users]
-    for at, candidate in sorted(set(zip(where.tolist(), dst[known].tolist(), strict=True))):
-        relevant[at].append(candidate)
+    for at, row in sorted(set(zip(where.tolist(), dst[known].tolist(), strict=True))):
+        relevant[at].append(row)
     counts = {
         "users": len(users),
         "users_not_in_graph": len(set(met[Edge.SRC_KEY].to_pylist())) - len(users),
@@ -152,59 +152,3 @@ def scorers_of(question: Question, users: Floats, candidates: Floats) -> dict[st
     for name, baseline in BASELINES.items():
         scorers[name] = lambda rows, b=baseline: b(question.history, rows, bipartite=True)
     return scorers
-
-
-def _checks(
-    run: Run,
-    day: DayGraph,
-    vectors: Mapping[str, Floats],
-    published: Mapping[str, Floats],
-    embedded: Mapping[str, Any],
-    rows: list[QualityRow],
-) -> list[gates.Check]:
-    limits = run.config.gates
-    checks = []
-    for node_type, own in vectors.items():
-        rows_bad = gates.non_finite_rows(published[node_type])
-        checks.append(gates.Check("rows not finite", node_type, rows_bad, high=limits.max_non_finite_rows))
-        joined = day.nodes[node_type].degree > 0
-        share = gates.zero_row_share(own[joined])
-        checks.append(gates.Check("share of rows without a walk", node_type, share, high=limits.max_zero_row_share))
-        alone = 1 - float(joined.mean()) if len(joined) else 0.0
-        checks.append(gates.Check("share of keys without an edge", node_type, alone))
-    if embedded["parent"]:
-        walked = {t: published[t][own.any(axis=1)] for t, own in vectors.items()}
-        checks += _drift_checks(run, {t: len(own) for t, own in vectors.items()}, walked, embedded)
-    return checks + _lift_checks(rows, limits)
-
-
-def _drift_checks(
-    run: Run, counts: Mapping[str, int], walked: Mapping[str, Floats], embedded: Mapping[str, Any]
-) -> list[gates.Check]:
-    limits = run.config.gates
-    before = open_release(run.warehouse, embedded["parent"])
-    checks = []
-    for node_type in before.types:
-        count = before.manifest[Manifest.NODE_TYPES][node_type]["count"]
-        now = counts.get(node_type, 0)
-        checks.append(gates.Check("drop of keys", node_type, 1 - now / count, high=limits.max_count_drop))
-        if not now:
-            continue
-        hit = before.get(node_type, before.keys(node_type))
-        ratio = gates.median_norm(walked[node_type]) / gates.median_norm(hit.vectors[~hit.fallback])
-        low, high = limits.min_norm_ratio, limits.max_norm_ratio
-        checks.append(gates.Check("ratio of median norms", node_type, ratio, low=low, high=high))
-    residual = embedded["alignment"]["held_out_residual"]
-    checks.append(gates.Check("residual of the alignment", "all", residual, high=limits.max_alignment_residual))
-    return checks
-
-
-def _lift_checks(rows: list[QualityRow], limits: Gates) -> list[gates.Check]:
-    judged = [row for row in rows if row.band == "all" and row.users >= limits.min_lift_users]
-    recall = {(row.target, row.model): row.recall for row in judged}
-    least = limits.min_lift_over_popularity
-    return [
-        gates.Check("recall above popularity", target, value - recall[target, POPULARITY], low=least)
-        for (target, model), value in recall.items()
-        if model == VECTORS
-    ]

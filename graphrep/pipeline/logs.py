@@ -11,6 +11,7 @@ from graphrep.contracts import LOG_EVENT, QUARANTINE
 from graphrep.errors import GateRefusedError, InputError
 from graphrep.pipeline.context import Run, Step, add_days, fingerprint
 from graphrep.pipeline.ids import erased_hashes
+from graphrep.pipeline.pseudonyms import secret_of
 from graphrep.store import files, raw, runlog, tables
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ def run_logs(run: Run, ds: str) -> dict[str, Any]:
         equal events; ``late``: events of days before; ``type_changes`` of raw columns since the delivery before.
 
     Raises:
-        InputError: a required table or day is missing, empty or not whole, or a mapping does not fit.
+        InputError: a required table or day is missing, empty or not whole, a mapping does not fit, or the secret of the
+            pseudonyms is another one than before.
         GateRefusedError: more rows were refused than ``logs.max_quarantine_share``.
     """
     config = run.config
     run.check_ds(ds)
+    secret = secret_of(run)
     with files.locked(run.warehouse / "runs" / ds / f".{vocab.LOGS}.lock"):
         begun = {n: t for n, t in config.logs.tables.items() if _begun(run, n, ds)}
         inputs = {n: raw.fingerprint(config.logs.root, n, t, ds) for n, t in begun.items()}
@@ -46,7 +49,7 @@ def run_logs(run: Run, ds: str) -> dict[str, Any]:
         if done and done.get(runlog.FINGERPRINT) == print_of_inputs and _written(run, ds):
             return done
         with run.progress.stage(f"logs {ds}", 3) as step:
-            record = _check_day(run, ds, step)
+            record = _check_day(run, ds, secret, step)
             limit = config.logs.max_quarantine_share
             refusal = _refusal(record, limit, ds) or _pool_refusal(run, record["rows"], limit)
             record |= {"refused": refusal} if refusal else {runlog.FINGERPRINT: print_of_inputs}
@@ -63,9 +66,9 @@ def run_logs(run: Run, ds: str) -> dict[str, Any]:
     return record
 
 
-def _check_day(run: Run, ds: str, step: Step) -> dict[str, Any]:
+def _check_day(run: Run, ds: str, secret: str | None, step: Step) -> dict[str, Any]:
     """Two passes over the raw rows, to count and to write: cheaper than to keep them, and no retry counts twice."""
-    rows, schemas = _checked_rows(run, ds)
+    rows, schemas = _checked_rows(run, ds, secret)
     counts, content = _count(rows, ds)
     _check_not_empty(run, counts, ds)
     step("counted")
@@ -126,7 +129,7 @@ def _written(run: Run, ds: str) -> bool:
     return all(tables.partition(run.warehouse, t, ds).is_dir() for t in (tables.EVENTS, tables.QUARANTINE))
 
 
-def _checked_rows(run: Run, ds: str) -> tuple[DataFrame, dict[str, dict[str, str]]]:
+def _checked_rows(run: Run, ds: str, secret: str | None) -> tuple[DataFrame, dict[str, dict[str, str]]]:
     """The day's raw rows with their verdicts, and the types of their columns by table."""
     from graphrep import logs
     from graphrep.store.spark import CORRUPT, read_raw
@@ -141,6 +144,8 @@ def _checked_rows(run: Run, ds: str) -> tuple[DataFrame, dict[str, dict[str, str
         rows = read_raw(run.spark, path, table)
         schemas[name] = {field.name: field.dataType.simpleString() for field in rows.schema if field.name != CORRUPT}
         rows = logs.normalise(rows, name, table, CORRUPT, max_key_bytes=longest, where=where)
+        if secret is not None and config.logs.pseudonyms:
+            rows = logs.pseudonymise(rows, table, config.logs.pseudonyms.columns, secret)
         parts.append(
             logs.check_rows(rows, config.surfaces, ds, cut_by_ts=not table.partitioned, lateness_days=lateness)
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from graphrep import vocab
 from graphrep.errors import InputError
+from graphrep.pipeline.approval import Approval
 from graphrep.pipeline.context import Run, add_days
 from graphrep.pipeline.deliveries import raw_days_between
 from graphrep.pipeline.edges import make_days, run_edges
@@ -21,8 +22,13 @@ from graphrep.store import files
 from graphrep.store.erase import erasure_lock
 
 
-def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime) -> dict[str, Any]:
-    """Run one stage of one day and return its record. ``at`` is the time of a switch, UTC."""
+def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime, approval: Approval | None = None) -> dict[str, Any]:
+    """Run one stage of one day and return its record.
+
+    Args:
+        at: time of a switch, UTC.
+        approval: of a day that is not green, for stage ``publish``.
+    """
     check_stage(stage)
     stages: dict[str, Callable[[Run, str], dict[str, Any]]] = {
         vocab.LOGS: run_logs,
@@ -30,7 +36,7 @@ def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime) -> dict[str, An
         vocab.GRAPH: run_graph,
         vocab.EMBED: run_embed,
         vocab.EVALUATE: run_evaluate,
-        vocab.PUBLISH: lambda run, ds: run_publish(run, ds, at=at),
+        vocab.PUBLISH: lambda run, ds: run_publish(run, ds, at=at, approval=approval),
     }
     with files.locked(erasure_lock(run.warehouse), shared=True):  # or a stage could write back what is being erased
         return stages[stage](run, ds)

@@ -1,13 +1,16 @@
-"""Training states on disk, as bytes that their maker understands: one file, always whole."""
+"""Training states on disk, as bytes of safetensors that their maker understands: one file, always whole."""
 
 from __future__ import annotations
 
 import re
 import shutil
+import stat
 from pathlib import Path
 
 from graphrep.errors import InputError, of_system
 from graphrep.store import files
+from graphrep.store.safe_paths import check_file
+from graphrep.store.tensor_header import check_header
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -27,13 +30,16 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def load(path: Path) -> bytes:
-    """The bytes that were saved last.
+    """The bytes that were saved last, once their header fits the file: nothing large is read of one that is made up.
 
     Raises:
-        InputError: there is no such file.
-        StoreError: it cannot be read.
+        InputError: there is no such file, or no safetensors in it.
+        StoreError: it is no plain file, or cannot be read.
     """
     try:
+        if not stat.S_ISDIR(path.stat().st_mode):  # of which reading says what is wrong
+            check_file(path)
+            check_header(path)
         return path.read_bytes()
     except FileNotFoundError:
         fix = "train from the start, or correct the path"

@@ -5,10 +5,12 @@ A file is replaced in its place by a rename, so that no directory is ever absent
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,15 +20,16 @@ from graphrep import vocab
 from graphrep.contracts import ERASURE, Erasure, Node, key_hash
 from graphrep.errors import InputError, StoreError
 from graphrep.store import files, runlog, tables
+from graphrep.store.denied import LEDGER
 from graphrep.store.mentions import COLUMNS, Bools, Wanted, mentions
 
-LEDGER = "erased"
 DAY_GRAPH = (
     tables.CHECKPOINTS,
     tables.SCALARS,
     tables.ARRAYS,
     tables.VECTORS,
     tables.PUBLISHED,
+    tables.MAPS,
     tables.ADJACENCY,
     tables.NODES,
 )
@@ -83,6 +86,16 @@ def ledger_file(warehouse: Path) -> Path:
     return warehouse / LEDGER / "part-0.parquet"
 
 
+def erased(warehouse: Path, node_type: str) -> set[str]:
+    """Hashes of a type in the ledger: :func:`graphrep.contracts.key_hash` of every key that was erased."""
+    file = ledger_file(warehouse)
+    if not file.is_file():
+        return set()
+    known = tables.read_table(file.parent, ERASURE.names)
+    both = zip(known[Erasure.TYPE].to_pylist(), known[Erasure.HASH].to_pylist(), strict=True)
+    return {digest for kind, digest in both if kind == node_type}
+
+
 def remember(warehouse: Path, keys: Mapping[str, Sequence[str]], ds: str) -> int:
     """Add the hashes that the ledger lacks, before anything is erased: from now on none of the keys can enter.
 
@@ -99,6 +112,49 @@ def remember(warehouse: Path, keys: Mapping[str, Sequence[str]], ds: str) -> int
         with _replacing(file) as new:
             tables.save_parquet(new, whole.sort_by([(name, "ascending") for name in ERASURE.grain]))
     return len(fresh)
+
+
+def watermark(warehouse: Path) -> dict[str, Any]:
+    """How far the ledger had come: ``count`` of erased keys, and ``sha256`` of its rows in the ledger's order."""
+    file = ledger_file(warehouse)
+    known = tables.read_table(file.parent) if file.is_file() else ERASURE.schema.empty_table()
+    rows = zip(known[Erasure.TYPE].to_pylist(), known[Erasure.HASH].to_pylist(), strict=True)
+    whole = "".join(f"{node_type}\0{key}\n" for node_type, key in rows)
+    return {"count": known.num_rows, "sha256": hashlib.sha256(whole.encode()).hexdigest()}
+
+
+def newest(warehouse: Path) -> str | None:
+    """The day on which a key was erased last; None where none was."""
+    days = _days(warehouse)
+    return days[-1] if days else None
+
+
+def erased_on(warehouse: Path, keys: Mapping[str, Sequence[str]]) -> str | None:
+    """The day on which the last of some keys was erased; None where none was."""
+    file = ledger_file(warehouse)
+    asked = {key_hash(node_type, key) for node_type, own in keys.items() for key in own}
+    rows = tables.read_table(file.parent).to_pylist() if file.is_file() else []
+    return max((row[Erasure.ERASED_DS] for row in rows if row[Erasure.HASH] in asked), default=None)
+
+
+def erased_since(warehouse: Path, ds: str | None, count: int) -> str | None:
+    """The first day on which a key was erased that a training may have seen.
+
+    Args:
+        ds: what :func:`newest` was when the training began; None: nothing had been erased, or it is not known.
+        count: how many keys the ledger held then.
+
+    Returns:
+        The day, at times one too early: keys erased before the training on that very day are not told apart. None: no
+        key was erased since.
+    """
+    days = _days(warehouse)
+    return next((day for day in days if ds is None or day >= ds), None) if len(days) != count else None
+
+
+def _days(warehouse: Path) -> list[str]:
+    file = ledger_file(warehouse)
+    return sorted(tables.read_table(file.parent)[Erasure.ERASED_DS].to_pylist()) if file.is_file() else []
 
 
 @contextmanager
@@ -188,6 +244,13 @@ def remove_leftovers(warehouse: Path) -> None:
     """Remove what killed writers left of their staging; only for a caller who holds :func:`erasure_lock`."""
     for staging in list(warehouse.rglob(files.STAGING)):
         files.remove_staging(staging.parent)
+
+
+def copy_files(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Copy files of one directory into another that is being staged."""
+    for name in names:
+        with files.storing(source / name):
+            shutil.copyfile(source / name, target / name)
 
 
 def remove_day_graph(warehouse: Path, ds: str) -> None:

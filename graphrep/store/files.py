@@ -38,6 +38,17 @@ def write_bytes(path: Path, content: bytes) -> None:
         flush_directory(path.parent)
 
 
+def remove_beside(path: Path) -> None:
+    """Remove what killed writers of this file left beside it. Only for a caller who knows that none is at work."""
+    for left in path.parent.glob(f".{path.name}.{'[0-9a-f]' * 32}"):
+        left.unlink(missing_ok=True)
+
+
+def put_text(path: Path, text: str) -> None:
+    """Replace a file by a text, UTF-8, in one step."""
+    write_bytes(path, text.encode())
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON with sorted keys, so that equal contents are equal bytes."""
     write_bytes(path, json_bytes(content))
@@ -112,6 +123,13 @@ def staging_directory(root: Path) -> Iterator[Path]:
 def remove_staging(root: Path) -> None:
     """Remove what killed writers left of their staging. Only for a caller who knows that none is at work here."""
     shutil.rmtree(root / STAGING, ignore_errors=True)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory with all that is in it; one that is not there is gone already."""
+    if path.exists():
+        with storing(path):
+            shutil.rmtree(path)
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ ARRAYS = "arrays"
 VECTORS = "vectors"
 CHECKPOINTS = "checkpoints"
 PUBLISHED = "published"
+MAPS = "maps"
 SCALARS = "scalars"
 
 BATCH_ROWS = 1 << 18
@@ -74,6 +75,15 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     with _reading(path):
         parts = [_read_file(file, columns) for file in _parquet_files(path)]
         return pa.concat_tables(parts) if parts else pa.table({})
+
+
+def read_file(file: Path) -> pa.Table:
+    """Read one Parquet file.
+
+    Raises:
+        StoreError: it is missing or damaged.
+    """
+    return _read_file(file, None)
 
 
 def stream_table(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -113,7 +113,8 @@ def test_share_of_exact_is_the_mean_over_the_columns() -> None:
     assert rankings.share_of((0.2, None), (0.4, 0.3)) == pytest.approx(0.5)
 
 
-def test_last_items_are_judged_by_domain_and_new_days_apart() -> None:
+def test_last_items_are_judged_by_domain_and_new_days_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rankings, "IN_DOMAIN", (("none", 0, 0), ("one", 1, 1), ("two", 2, 2)))
     chance = np.random.default_rng(1)
     size, users = 1100, 6
     domain = np.repeat([0, 1], size)
@@ -133,6 +134,12 @@ def test_last_items_are_judged_by_domain_and_new_days_apart() -> None:
     values = judge(score)
     assert values[""] == pytest.approx((2 / 3, 2 / 3, 1.0, 1.0))
     assert values[rankings.NEW_DAY] == pytest.approx((1.0, 1.0, 1.0, 1.0))
+    before = domain[item.reshape(users, 3)[:, :2]]
+    for name, least, most in rankings.IN_DOMAIN:
+        for at, own in enumerate((range(3), range(3, 6))):
+            inside = [who for who in own if least <= (before[who] == at).sum() <= most]
+            hits = [float(who != 0) for who in inside]
+            assert values[name][2 * at] == (pytest.approx(np.mean(hits)) if hits else None)
 
 
 def test_missing_graph_is_one_line_and_exit_code_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

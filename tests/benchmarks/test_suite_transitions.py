@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ sys.path.append(str(ROOT))  # benchmarks are no part of the installed package
 command = importlib.import_module("benchmarks.suite.__main__")
 rankings = importlib.import_module("benchmarks.suite.rankings")
 transitions = importlib.import_module("benchmarks.suite.transitions")
+domains = importlib.import_module("benchmarks.suite.domains")
 
 
 @pytest.mark.slow
@@ -57,13 +59,25 @@ def test_scores_are_steps_from_the_history_over_damped_items() -> None:
     np.testing.assert_allclose(transitions.scorer(made, 2)(np.arange(3)), expected, rtol=1e-5)
 
 
-def test_amazon_has_a_row_for_each_number_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_amazon_has_a_row_for_each_number_of_steps_and_for_domains_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     def judge(score: Any) -> Any:
         return {"": (float(score(np.array([0])).argmax()),)}
 
-    problem = rankings.Problem("made", ("best",), {"": graph()}, np.zeros(4), judge)
+    problem = rankings.Problem("made", ("best",), {"": graph()}, np.zeros(4), judge, domains=np.array([-1, 0, 1, 1]))
     monkeypatch.setitem(rankings.READERS, "amazon_cdsr", lambda data, seed: iter([problem]))
     monkeypatch.setattr(rankings, "rows_of", lambda *_: iter(()))
     rows = list(command.rows_of("amazon_cdsr", DATA, 0, [4], None))
-    assert [row.method for row in rows] == list(transitions.METHODS.values())
+    assert [row.method for row in rows] == [*transitions.METHODS.values(), "each domain alone, vectors of 4"]
     assert all(row.fit_seconds > 0 for row in rows)
+
+
+def test_each_domain_alone_knows_its_own_events() -> None:
+    problem = rankings.Problem("made", ("best",), {"": graph()}, np.zeros(4), list, domains=np.array([-1, 0, 1, 1]))
+    first, second = domains.graphs_of(problem)
+    assert [set(g.edges[("user", "reviews", "item")].dst.tolist()) for g in (first, second)] == [{1}, {2, 3}]
+    assert first.num_nodes == second.num_nodes == {"user": 3, "item": 4}
+    scores: list[Any] = []
+    asked = replace(problem, judge=lambda score: {"": (float(scores.append(score(np.arange(3))) or 0),)})
+    list(domains.rows_of(asked, [2], 0, None))
+    assert not scores[0][1, 1]  # who has met nothing of the first domain is told nothing there
+    assert scores[0][1, 3] > 0

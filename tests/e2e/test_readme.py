@@ -73,12 +73,13 @@ def test_the_worked_example_reaches_a_release(place: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not KUAIRAND.is_dir(), reason="the KuaiRand slice is not beside the repository")
-def test_four_days_of_kuairand_run_and_every_user_of_the_window_is_found(place: Path) -> None:
+def test_the_last_days_of_kuairand_run_and_every_user_of_the_window_is_found(place: Path) -> None:
+    """The README runs four days one by one; the last two show what a day after another does, in half the time."""
     (place / "data").mkdir()
     (place / "data" / "KuaiRand-Pure").symlink_to(KUAIRAND)
     for command in commands("Public data"):
         if "kuairand" in command:
-            sh(command, place)
+            sh(command.replace("in 01 02 03 04;", "in 03 04;"), place)
     warehouse = place / "warehouse-kuairand"
     release = open_release(warehouse, verify=True)
     assert release.release_id == "2022-05-04.1"
@@ -92,7 +93,7 @@ def test_four_days_of_kuairand_run_and_every_user_of_the_window_is_found(place: 
     assert len(users) > 25_000
     assert release.get("user", sorted(users)).found.all()
     lift = {
-        c["scope"]: c["value"] for c in release.manifest["gate"]["checks"] if c["name"] == "recall above popularity"
+        c["scope"]: c["value"] for c in release.manifest["gate"]["checks"] if c["name"] == "recall_above_popularity"
     }
     assert lift["video_long_view"] > 0.05
     assert lift["host_long_view"] > 0.05

@@ -29,7 +29,7 @@ SETTINGS = {
     "logs": {"max_quarantine_share": 0.05},
     "embed": {"dim": 32},
     "evaluate": {"k": 20},  # of 310 hosts
-    "gates": {"max_zero_row_share": 0.2},
+    "gate_defaults": {"min_rows": 10_000},
 }
 CONTENT = {"host": {"path": "content", "partitioned": False, "key": "host_id", "vector": "content"}}
 

@@ -1,4 +1,4 @@
-"""An erased key is gone from everything that is ours but the releases, and never comes back; all else stays."""
+"""An erased key is gone from everything that is ours, releases too, and never comes back; all else stays."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from graphrep.contracts.spark import key_hash_column, spark_schema
 from graphrep.errors import InputError
 from graphrep.logs.erased import mark_erased
 from graphrep.logs.events import REASON
-from graphrep.lookup import open_release
+from graphrep.lookup import follow_releases, open_release
 from graphrep.pipeline.erase import erase
 from graphrep.pipeline.run import run_day
 from graphrep.store import erase as store
@@ -29,6 +29,7 @@ from graphrep.store import tables
 
 USER, HOST, VIDEO = "zarathustra", "xanthippe", "v-énd"
 GONE = {"user": [USER], "host": [HOST], "video": [VIDEO]}
+NOTHING: dict[str, Any] = {"renewed": {}, "removed": [], "held": {}, "unreadable": []}
 DAYS = ("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04")
 
 
@@ -99,7 +100,7 @@ def indices(warehouse: Path) -> dict[tuple[str, str | None, int], str]:
     return {(row["node_type"], row["key"], row["index"]): row["first_ds"] for row in rows}
 
 
-def test_no_byte_of_the_key_is_left_outside_the_releases_and_all_else_stays(own: Any) -> None:
+def test_no_byte_of_the_key_is_left_and_all_else_stays(own: Any) -> None:
     for word in (USER, HOST, VIDEO):
         assert {tables.EVENTS, tables.EDGES, tables.NODE_DAYS, tables.IDS, tables.NODES} <= holders(own.warehouse, word)
     assert tables.QUARANTINE in holders(own.warehouse, USER)
@@ -107,7 +108,7 @@ def test_no_byte_of_the_key_is_left_outside_the_releases_and_all_else_stays(own:
     record = erase(own.run(), GONE, at=own.at)
 
     for word in (USER, HOST, VIDEO):
-        assert holders(own.warehouse, word) == {"releases"}
+        assert not holders(own.warehouse, word)
     left = indices(own.warehouse)
     gone = {(t, k, i) for t, k, i in ids if k in (USER, HOST, VIDEO)}
     assert left == {(t, None if k in (USER, HOST, VIDEO) else k, i): ds for (t, k, i), ds in ids.items()}
@@ -118,9 +119,18 @@ def test_no_byte_of_the_key_is_left_outside_the_releases_and_all_else_stays(own:
         "dictionary": 3,
         "rows": {"events": 9, "quarantine": 3, "edges": 9, "node_days": 9},
         "graphs": ["2026-03-02", "2026-03-03"],
-        "releases": {f"{ds}.1": {"user": 1, "host": 1, "video": 1} for ds in DAYS[1:3]},
-        "unreadable": [],
+        "releases": {
+            "renewed": {f"{ds}.1": f"{ds}.2" for ds in DAYS[1:3]},
+            "removed": [],
+            "held": {f"{ds}.1": {"user": 1, "host": 1, "video": 1} for ds in DAYS[1:3]},
+            "unreadable": [],
+        },
+        "horizon": {"served": "2026-04-01", "kept": 7},
+        "history": {},
     }
+    reader = follow_releases(own.warehouse)
+    assert all(reader.get(node_type, keys).denied.all() for node_type, keys in GONE.items())
+    assert not reader.get("user", ["u1"]).denied.any()
     events = tables.read_table(tables.partition(own.warehouse, tables.EVENTS, DAYS[0]))
     assert events.num_rows == 18, "the other events of the day"
     assert json.loads(json.dumps(record)) == record
@@ -132,14 +142,15 @@ def test_done_again_it_finds_nothing_and_changes_no_byte(own: Any) -> None:
     again = erase(own.run(), GONE, at=own.at + dt.timedelta(days=1))
     assert bytes_of(own.warehouse) == before
     assert (again["remembered"], again["dictionary"], again["rows"], again["graphs"]) == (0, 0, {}, [])
-    assert set(again["releases"]) == {"2026-03-02.1", "2026-03-03.1"}, "they still hold it"
+    assert again["releases"] == NOTHING
+    assert again["horizon"]["served"] == "2026-04-01", "it was erased the day before"
 
 
 def test_the_days_are_made_anew_without_it_and_when_it_comes_again_it_stays_out(own: Any) -> None:
     before = {key: index for _, key, index in indices(own.warehouse)}
     erase(own.run(), GONE, at=own.at)
     again = run_day(own.run(), DAYS[2], at=own.at)[vocab.PUBLISH]
-    assert again["release_id"] == "2026-03-03.2"
+    assert again["release_id"] == "2026-03-03.3"
     live = rows_of(own, "live", DAYS[2])  # the newest day of the window of 4 March
     own.deliver("live", DAYS[2], [*live, {**live[0], "user_id": "new", "event_id": "n"}])
     newest = run_day(own.run(), DAYS[3], at=own.at)[vocab.PUBLISH]
@@ -158,7 +169,7 @@ def test_the_days_are_made_anew_without_it_and_when_it_comes_again_it_stays_out(
 def test_a_key_that_was_never_met_is_remembered_and_never_enters(own: Any) -> None:
     before = bytes_of(own.warehouse)
     record = erase(own.run(), {"user": ["stranger"]}, at=own.at)
-    assert (record["remembered"], record["dictionary"], record["graphs"], record["releases"]) == (1, 0, [], {})
+    assert (record["remembered"], record["dictionary"], record["graphs"], record["releases"]) == (1, 0, [], NOTHING)
     changed = {name for name, digest in bytes_of(own.warehouse).items() if before.get(name) != digest}
     assert {Path(name).parts[0] for name in changed} <= {"erased", ".erase.lock"}
     assert not holders(own.warehouse, "stranger")
@@ -201,7 +212,8 @@ def test_the_command_reads_a_file_of_keys_and_names_the_releases(
     monkeypatch.setattr("sys.argv", command)
     main()
     printed = capsys.readouterr().out
-    assert "2026-03-03.1 still holds 1 host, 1 user: publish anew, then remove it" in printed
+    assert "release     2026-03-03.1 was made anew as 2026-03-03.2" in printed
+    assert "from this day's release on, no vector owes anything to these keys" in printed
     assert USER not in printed
     monkeypatch.setattr("sys.argv", [*command, "--json"])
     main()
@@ -214,11 +226,11 @@ def test_the_command_reads_a_file_of_keys_and_names_the_releases(
 
 
 def test_a_release_that_cannot_be_read_is_named(own: Any) -> None:
-    file = own.warehouse / "releases" / "2026-03-02.1" / "user.hashes.npy"
+    file = own.warehouse / "releases" / "2026-03-02.1" / "user.slots.npy"
     np.save(file, np.zeros(1))
     record = erase(own.run(), {"user": [USER]}, at=own.at)
-    assert record["unreadable"] == ["2026-03-02.1"]
-    assert list(record["releases"]) == ["2026-03-03.1"]
+    assert record["releases"]["unreadable"] == ["2026-03-02.1"]
+    assert record["releases"]["renewed"] == {"2026-03-03.1": "2026-03-03.2"}
 
 
 def test_what_cannot_be_erased_is_bad_input(place: Any) -> None:

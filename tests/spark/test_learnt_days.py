@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from graphrep import vocab
 from graphrep.contracts import Manifest
 from graphrep.datasets.sample import SampleSpec
+from graphrep.embed import EncoderState
 from graphrep.embed.gnn.checkpoint import unpacked
 from graphrep.embed.gnn.kept_state import KeptState
 from graphrep.lookup import open_release
@@ -29,6 +32,7 @@ from graphrep.pipeline.datasets import write_sample_logs
 from graphrep.pipeline.embed import day_vectors
 from graphrep.pipeline.load import load_graph
 from graphrep.pipeline.run import run_day, run_stage
+from graphrep.pipeline.training import start_of
 from graphrep.store import erase, releases, runlog, tables
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -43,13 +47,7 @@ EMBED: dict[str, Any] = {
     "training": {"epochs": 3, "batch": 64, "history": 16, "negatives": 64, "folds": 2},
 }
 # A sample this small is no test of quality.
-GATES = {
-    "max_zero_row_share": 0.5,
-    "max_alignment_residual": 2,
-    "min_norm_ratio": 0.01,
-    "max_norm_ratio": 100,
-    "min_lift_over_popularity": -1,
-}
+GATES = {"new_space": {"green_max": 1}}
 
 
 class Told:
@@ -70,6 +68,7 @@ def configure(place: Any, **embed: Any) -> None:
         "spark": {"shuffle_partitions": 2, "driver_memory": "1g"},
         "logs": {"max_quarantine_share": 0.05},
         "embed": {**EMBED, **embed},
+        "gate_defaults": {"min_rows": 10_000},
         "gates": GATES,
     }
     place.config.write_text(yaml.safe_dump(settings), encoding="utf-8")
@@ -200,7 +199,7 @@ def killed_in_training(place: Any, ds: str) -> None:
     places = ["--logs", str(place.logs), "--warehouse", str(place.warehouse)]
     with subprocess.Popen([*command, *places], stderr=subprocess.DEVNULL, env=dict(os.environ)) as process:
         until = time.monotonic() + 120
-        while not list(folder(place, ds).glob("*/hybrid-published")) and time.monotonic() < until:
+        while not list(folder(place, ds).glob("*/*-published")) and time.monotonic() < until:
             assert process.poll() is None
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
@@ -290,8 +289,91 @@ def test_the_share_is_chosen_on_a_cold_day_and_the_figures_are_kept(again: Any) 
     assert (record["model"]["state"] is None) == (chosen == 0)
 
 
+@pytest.fixture(scope="module")
+def by_gnn(graphs: Any, make: Callable[..., Any]) -> Any:
+    """The first day published and the second fitted, by neighbourhoods and the content of hosts."""
+    place = make(graphs)
+    hosts = sorted(load_graph(place.run(), SECOND).nodes["host"].keys)
+    vectors = np.random.default_rng(0).normal(size=(len(hosts), 4))
+    rows = [{"key": key, "vector": x.tolist()} for key, x in zip(hosts, vectors, strict=True)]
+    (place.logs / "host_vectors").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), place.logs / "host_vectors" / "vectors.parquet")
+    as_gnn(place)
+    place.records = {FIRST: run_day(place.run(), FIRST, at=place.at, first=vocab.EMBED)}
+    place.records[SECOND] = run_day(place.run(), SECOND, at=place.at, first=vocab.EMBED, last=vocab.EMBED)
+    return place
+
+
+def as_gnn(place: Any, **embed: Any) -> None:
+    neighbours = {"negatives": 32, "views": 2, "layers": 1, "neighbours": 4}
+    training = {**EMBED["training"], "batch": 512, "rate": 0.01, "gnn": neighbours}
+    configure(place, **{"model": "gnn", "training": training, **embed})
+    settings = yaml.safe_load(place.config.read_text(encoding="utf-8"))
+    settings["item_vectors"] = {
+        "host": {"path": "host_vectors", "partitioned": False, "key": "key", "vector": "vector"}
+    }
+    place.config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+
+def test_the_gnn_goes_on_from_its_parameters_of_the_day_before(by_gnn: Any) -> None:
+    first, second = (by_gnn.records[ds][vocab.EMBED] for ds in (FIRST, SECOND))
+    trained = [record["training"] for record in (first, second)]
+    assert [(t["start"], t["epochs"], t["cold_ds"]) for t in trained] == [("cold", 3, FIRST), ("warm", 2, FIRST)]
+    assert [t["relations"] for t in trained] == [None, {"new": [], "gone": []}]
+    assert first["space_id"] == second["space_id"]
+    assert [(r["model"]["name"], r["model"]["learnt"]) for r in (first, second)] == [("gnn", 0.5)] * 2
+    kept = [
+        KeptState.unpacked((folder(by_gnn, ds) / "state.safetensors").read_bytes(), ds).state for ds in (FIRST, SECOND)
+    ]
+    assert all(isinstance(state, EncoderState) and dict(state.contents) == {"host": 4} for state in kept)
+    names = [name for name in kept[0].parameters if name.startswith("encoder.own") or "recency" in name]
+    near = [np.abs(kept[1].parameters[name] - kept[0].parameters[name]).max() for name in names]
+    assert 0 < max(near) < 0.1
+    made = releases.read_manifest(by_gnn.warehouse, f"{FIRST}.1")[Manifest.MODEL]
+    assert made == first["model"]
+
+
+def test_the_gnn_killed_in_training_goes_on_and_ends_with_the_same_bytes(by_gnn: Any, make: Callable[..., Any]) -> None:
+    again = make(by_gnn)
+    as_gnn(again)
+    killed_in_training(again, SECOND)
+    record, told = embed_again(again, SECOND)
+    assert told == f"fit {SECOND}, gnn from the release before; on from where it was interrupted"
+    assert results(again, SECOND) == results(by_gnn, SECOND)
+    assert record == by_gnn.records[SECOND][vocab.EMBED]
+
+
+def test_an_encoder_of_other_layers_is_no_beginning(by_gnn: Any) -> None:
+    day = load_graph(by_gnn.run(), SECOND)
+    run = by_gnn.run()
+    for layers, columns, why in ((2, 4, "1 layers, not 2"), (1, 5, "4 columns of content of host, not 5"), (1, 4, "")):
+        neighbours = run.config.embed.training.gnn.model_copy(update={"layers": layers})
+        training = run.config.embed.training.model_copy(update={"gnn": neighbours})
+        embed = run.config.embed.model_copy(update={"training": training})
+        run.config = run.config.model_copy(update={"embed": embed})
+        content = {"host": np.zeros((len(day.nodes["host"].keys), columns), np.float32)}
+        start = start_of(run, SECOND, day, f"{FIRST}.1", content)
+        assert start.why == (f"{FIRST}.1 was learnt with {why}" if why else "")
+        assert (start.begin is None) == bool(why)
+
+
 def test_an_erased_key_takes_the_state_of_its_day_with_it(again: Any) -> None:
     erase.remove_day_graph(again.warehouse, FIRST)
     assert not folder(again, FIRST).exists()
     assert folder(again, SECOND).exists()
     assert tables.CHECKPOINTS not in erase.working_tables(again.warehouse)
+
+
+@pytest.mark.parametrize(("cold_every_days", "start"), [(28, "warm"), (21, "cold")])
+def test_what_an_erased_key_had_a_part_in_is_begun_from_no_longer_than_said(
+    again: Any, cold_every_days: int, start: str
+) -> None:
+    """Today is 31 March, and the state of the first day, which names no erased key, is from before 10 March."""
+    configure(again, cold_every_days=cold_every_days)
+    erase.remember(again.warehouse, {"user": ["long gone"]}, "2026-03-10")
+    record, _ = embed_again(again, SECOND)
+    why = f"{FIRST}.1 goes back to before the erasure of 2026-03-10"
+    assert (record["training"]["start"], record["training"]["why"]) == (start, why if start == "cold" else None)
+    kept = KeptState.unpacked((folder(again, SECOND) / "state.safetensors").read_bytes(), "state")
+    newest = {"ds": "2026-03-10", "count": 1}
+    assert kept.about["erased"] == (newest if start == "cold" else {"ds": None, "count": 0})

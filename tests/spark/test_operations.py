@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,21 @@ from graphrep.store import releases, runlog, tables
 DAYS = ("2026-03-01", "2026-03-02", "2026-03-03", "2026-03-04")
 
 
-@pytest.fixture
-def three(place: Any) -> Any:
-    """Four days of logs; 2 and 3 March are published."""
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory, new_place: Callable[[Path], Any]) -> Any:
+    place = new_place(tmp_path_factory.mktemp("published"))
     for ds in DAYS:
         place.deliver_day(ds)
-    run = place.run()
     for ds in DAYS[1:3]:
-        run_day(run, ds, at=place.at)
+        run_day(place.run(), ds, at=place.at)
+    return place
+
+
+@pytest.fixture
+def three(published: Any, place: Any) -> Any:
+    """Four days of logs; 2 and 3 March are published. A copy of its own."""
+    for name in ("logs", "warehouse"):
+        shutil.copytree(published.root / name, place.root / name)
     return place
 
 
@@ -40,7 +49,7 @@ def test_a_day_run_again_does_not_undo_a_rollback_and_the_next_day_is_aligned_to
     releases.rollback(three.warehouse, None, at=three.at)
     assert current(three) == "2026-03-02.1"
     again = run_day(three.run(), DAYS[2], at=three.at)[vocab.PUBLISH]
-    assert again == {"release_id": "2026-03-03.1", "new": False, "current": False}
+    assert again == {"release_id": "2026-03-03.1", "new": False, "current": False, "removed": [], "mirrored": None}
     assert current(three) == "2026-03-02.1"
     first = run_day(three.run(), DAYS[3], at=three.at)
     assert first[vocab.EMBED]["parent"] == "2026-03-02.1"
@@ -53,7 +62,7 @@ def test_an_older_day_is_published_beside_the_current_one(three: Any) -> None:
     three.deliver_day(DAYS[0])
     three.configure(lambda settings: settings.update(seed=1))
     record = run_day(three.run(), DAYS[1], at=three.at)[vocab.PUBLISH]
-    assert record == {"release_id": "2026-03-02.2", "new": True, "current": False}
+    assert record == {"release_id": "2026-03-02.2", "new": True, "current": False, "removed": [], "mirrored": None}
     assert current(three) == "2026-03-03.1"
 
 

@@ -36,7 +36,7 @@ SETTINGS = {
     "spark": {"shuffle_partitions": 2, "driver_memory": "1g"},
     "logs": {"max_quarantine_share": 0.05},
     "embed": {"dim": 8},
-    "gates": {"max_zero_row_share": 0.2, "max_alignment_residual": 2, "min_norm_ratio": 0.1, "max_norm_ratio": 10},
+    "gate_defaults": {"min_rows": 10_000},
 }
 
 
@@ -101,7 +101,7 @@ def test_running_a_day_again_does_nothing(done: Any) -> None:
     before = stamps(done.warehouse / "releases" / f"{SECOND}.1")
     working = {t: stamps(done.warehouse / t) for t in ("events", "edges", "adjacency", "nodes", "ids", "vectors")}
     record = run_day(done.run(), SECOND, at=done.at)["publish"]
-    assert record == {"release_id": f"{SECOND}.1", "new": False, "current": True}
+    assert record == {"release_id": f"{SECOND}.1", "new": False, "current": True, "removed": [], "mirrored": None}
     assert stamps(done.warehouse / "releases" / f"{SECOND}.1") == before
     assert {t: stamps(done.warehouse / t) for t in working} == working
 
@@ -167,7 +167,13 @@ def test_a_day_delivered_again_changes_its_own_edges_and_the_window_and_nothing_
         touched = {name.split("/")[0] for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
         assert touched == {f"ds={DAYS[1]}"}, table
     assert contents(tables.partition(again.warehouse, "adjacency", SECOND)) != adjacency
-    assert record["publish"] == {"release_id": f"{SECOND}.2", "new": True, "current": True}
+    assert record["publish"] == {
+        "release_id": f"{SECOND}.2",
+        "new": True,
+        "current": True,
+        "removed": [],
+        "mirrored": None,
+    }
     assert open_release(again.warehouse).get("user", ["latecomer"]).found.all()
 
 

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from graphrep import vocab
 from graphrep.config import ColumnSource, Config, load_config
 from graphrep.contracts import Event
-from graphrep.embed import Training
+from graphrep.embed import NeighbourTraining, Training
 from graphrep.errors import ConfigError
+from graphrep.pipeline.training import settings_of
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LOCAL = CONFIGS / "local.yaml"
@@ -77,7 +78,8 @@ DEPTHS = (
     "embed",
     "evaluate",
     "evaluate/targets/video",
-    "gates",
+    "gates/zero_rows",
+    "publish",
 )
 
 
@@ -125,8 +127,25 @@ WRONG_TYPES = [
     ("relations/watches_video/cap", float("nan"), "found nan at relations.watches_video.cap"),
     ("relations/watches_video/actions", "watch", "expected a list, found 'watch' at relations.watches_video.actions"),
     ("relations/own", None, "expected a mapping, found None at relations.own"),
-    ("gates/max_count_drop", 1.1, "expected less than or equal to 1, found 1.1 at gates.max_count_drop"),
-    ("gates/min_lift_over_popularity", float("nan"), "found nan at gates.min_lift_over_popularity"),
+    ("publish/keep", 0, "expected greater than or equal to 1, found 0 at publish.keep"),
+    ("publish/ttl_days/user", -1, "expected greater than or equal to 0, found -1 at publish.ttl_days.user"),
+    ("publish/pins", ["latest"], "found 'latest' at publish.pins"),
+    ("publish/mirror", "gs://bucket", "found 'gs://bucket' at publish.mirror"),
+    ("gates/zero_rows/green_max", float("nan"), "found nan at gates.zero_rows.green_max"),
+    ("gates/zero_rows/types/user/min_rows", -1, "found -1 at gates.zero_rows.types.user.min_rows"),
+    ("gates/zero_rows/types/user/green", 1, "expected only known keys, found gates.zero_rows.types.user.green"),
+    ("gates/zero_row", {"green_max": 1}, "expected the key gates.zero_row.meaning, found nothing"),
+    (
+        "gates/zero_rows/amber_max",
+        0,
+        "expected amber_max at or beyond green_max, found amber_max 0 and",
+    ),
+    ("gates/mean_cosine/types/user/amber_min", 1, "expected amber_min at or beyond green_min, found amber_min 1 and"),
+    (
+        "gates/zero_rows/types/robot/green_max",
+        0,
+        "gates.zero_rows.types: expected a node type under nodes: or",
+    ),
 ]
 
 
@@ -203,12 +222,14 @@ def test_a_walk_from_histories_needs_somebody_who_acts(tmp_path: Path) -> None:
 
 def test_the_training_that_is_configured_is_that_of_the_model_by_default() -> None:
     configured = load_config(LOCAL).embed.training.model_dump()
-    defaults = asdict(Training())
-    assert configured == {name: defaults[name] for name in configured}
+    of_gnn = configured.pop("gnn")
+    assert configured == asdict(Training())
+    assert settings_of(vocab.GNN, load_config(LOCAL).embed) == NeighbourTraining()
+    assert {**configured, **of_gnn}.keys() == {**configured, **asdict(NeighbourTraining())}.keys()
 
 
 def test_every_model_that_fit_knows_can_be_set(tmp_path: Path) -> None:
-    for model in vocab.DAILY_MODELS:
+    for model in vocab.MODELS:
         (tmp_path / model).mkdir()
         folder = write(tmp_path / model, {"embed": {"model": model, "walk": "history"}})
         assert load_config(folder).embed.learns == (model != vocab.AUTOCOVARIANCE)
@@ -355,7 +376,7 @@ CHANGES = [
     ("embed/training/rate", 0.01),
     ("embed/warm_epochs", 3),
     ("evaluate/k", 10),
-    ("gates/max_count_drop", 0.5),
+    ("gates/count_change/green_min", -0.01),
 ]
 
 
@@ -383,3 +404,12 @@ def test_the_example_of_the_readme_is_a_configuration(tmp_path: Path) -> None:
     assert config.relations["gifts_host"].value_weight == "log"
     assert {"then_video_host", "then_host_product", "looks_like"} <= config.graph_relations.keys()
     assert config.reach_days == 7
+
+
+def test_a_gate_has_other_limits_for_a_type_and_its_own_for_the_rest(tmp_path: Path) -> None:
+    own = {"mean_cosine": {"min_rows": 7, "types": {"video": {"green_min": 0.85}, "live_host": {"amber_min": 0.7}}}}
+    gate = load(tmp_path, "gates", own).gates["mean_cosine"]
+    assert (gate.of("user").green_min, gate.of("user").amber_min, gate.of("user").min_rows) == (0.9, 0.8, 7)
+    assert (gate.of("video").green_min, gate.of("video").amber_min, gate.of("video").min_rows) == (0.85, 0.8, 7)
+    assert gate.of("live_host").amber_min == 0.7
+    assert gate.of("video/tail") == gate.of("video")

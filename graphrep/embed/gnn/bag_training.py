@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from graphrep.embed.gnn.bags import Bags, Events, unit
 from graphrep.embed.gnn.hybrid import Vectors, Walk
 from graphrep.embed.gnn.losses import balanced, sampled_softmax
+from graphrep.embed.gnn.negatives import known_among
 from graphrep.embed.gnn.settings import BagTraining
-from graphrep.embed.gnn.training import Trainer, known_among, product
+from graphrep.embed.gnn.training import Trainer, product
 from graphrep.embed.ranks import Ranks
 from graphrep.errors import InputError
 
@@ -32,8 +33,10 @@ class BagTrainer(Trainer):
         types: (first, one after the last) thing of each type.
         training: how.
         seed: of draws.
-        ranks: processes that train; each takes every step as a whole, alike.
+        ranks: processes that train together: all is drawn alike, and each sums up and scores its part of the users.
     """
+
+    training: BagTraining  # type: ignore[assignment]  # the loop reads what both kinds of settings have
 
     def __init__(
         self,
@@ -45,8 +48,7 @@ class BagTrainer(Trainer):
         ranks: Ranks | None = None,
     ) -> None:
         self.ranks, self._device = ranks or Ranks(), walk.target.device
-        self.events, self.walks, self.seed, self._how = events, [walk], seed, training
-        self.training = training  # type: ignore[assignment]  # what Trainer itself reads is in both
+        self.events, self.walks, self.seed, self.training = events, [walk], seed, training
         self.model = Bags(*walk.target.shape).to(walk.target.device)
         met = torch.unique(events.thing)
         kinds = [(first, end, met[(met >= first) & (met < end)]) for first, end in types]
@@ -62,53 +64,51 @@ class BagTrainer(Trainer):
         """The scale of cosines is a setting."""
 
     def _scored(self, anchors: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-        return self.loss(anchors), ()
-
-    def _summed(self, loss: torch.Tensor, touched: Sequence[torch.Tensor]) -> torch.Tensor:
-        return loss
-
-    def loss(self, anchors: torch.Tensor) -> torch.Tensor:
-        """Of a batch of users, over the types met, in nats: each user alike."""
-        training, walk, model = self._how, self.walks[0], self.model
+        """Of a batch of users, over the types met, in nats, each user alike; and the rows that the batch touches."""
+        training, walk, model, own = self.training, self.walks[0], self.model, self.ranks.part(len(anchors))
         at, row = self.events.of_actors(anchors)
         kept = self._kept(anchors, row)
         thing, weight = self.events.thing[at], self.events.weight[at]
-        user = model.users(row[kept], len(anchors), thing[kept], weight[kept], walk)
         place, there = self._targets(anchors)
-        own, target = kept[place], thing[place]
-        others = torch.zeros(len(anchors), device=row.device).index_add_(0, row, kept.float())[:, None] - own.float()
-        rest = user[:, None] - model.parts(target, weight[place] * own, walk)
-        positive = (unit(rest) * model.things(target, walk)).sum(-1)
+        target, inside = thing[place], kept[place]
+        others = torch.zeros(len(anchors), device=row.device).index_add_(0, row, kept.float())[:, None] - inside.float()
         share = (there & (others > 0)).float()
-        losses = {}
+        mine = (row - own.start) % own.step == 0
+        summed, count = kept & mine, len(target[own])
+        user = model.users(row[summed] // own.step, count, thing[summed], weight[summed], walk)
+        rest = user[:, None] - model.parts(target[own], weight[place[own]] * inside[own], walk)
+        positive = (unit(rest) * model.things(target[own], walk)).sum(-1)
+        losses, drawn = {}, []
         for first, end, met in self._kinds:
             negative, log_q = self._of_type(met)
+            drawn.append(negative)
             scores = product(unit(user), model.things(negative, walk))
             asked = share * ((target >= first) & (target < end))
-            known = known_among(row, thing, negative, len(anchors))
+            known = known_among(row[mine] // own.step, thing[mine], negative, count)
             options = {"log_q": log_q, "accidental": known, "temperature": training.temperature}
-            loss = sampled_softmax(positive, scores, weight=asked, **options)
+            every, here = (int((x > 0).any(1).sum()) for x in (asked, asked[own]))
+            loss = sampled_softmax(positive, scores, weight=asked[own], **options) * (here / max(every, 1))
             losses[first] = loss, int((asked > 0).sum())
-        return balanced(losses, training.balance)
+        return balanced(losses, training.balance), (thing, torch.cat([target.ravel(), *drawn]))
 
     def _kept(self, anchors: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
         """(k,) bool, which events a step sums up."""
         count = (self.events.begin[anchors + 1] - self.events.begin[anchors]).float()
-        share = (self._how.history / count.clamp(min=1)).clamp(max=1 - self._how.event_dropout)
+        share = (self.training.history / count.clamp(min=1)).clamp(max=1 - self.training.event_dropout)
         return torch.rand(len(row), device=row.device) < share[row]
 
     def _targets(self, anchors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(b, targets) events among those of the batch: all of a user, or as many drawn; and whether there is one."""
         count = self.events.begin[anchors + 1] - self.events.begin[anchors]
         first = torch.cumsum(count, 0) - count
-        place = torch.arange(self._how.targets, device=anchors.device)[None]
-        draws = torch.rand((len(anchors), self._how.targets), dtype=torch.float64, device=anchors.device)
-        many = count[:, None] > self._how.targets
+        place = torch.arange(self.training.targets, device=anchors.device)[None]
+        draws = torch.rand((len(anchors), self.training.targets), dtype=torch.float64, device=anchors.device)
+        many = count[:, None] > self.training.targets
         inside = torch.where(many, (draws * count[:, None]).long(), torch.minimum(place, count[:, None] - 1))
         return first[:, None] + inside, many | (place < count[:, None])
 
     def _of_type(self, met: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        count = self._how.negatives
+        count = self.training.negatives
         if len(met) <= count:
             return met, torch.zeros(len(met), device=met.device)
         place = torch.randint(len(met), (count,), device=met.device)

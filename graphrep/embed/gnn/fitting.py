@@ -22,7 +22,7 @@ from graphrep.embed.gnn.folds import crossed, walk_of
 from graphrep.embed.gnn.hybrid import Vectors, Walk
 from graphrep.embed.gnn.memory import Size, check_training, enough
 from graphrep.embed.gnn.settings import BagTraining, Training
-from graphrep.embed.gnn.state import State, check_begin, parameters_of, state_of, turned_onto
+from graphrep.embed.gnn.state import State, check_things, parameters_of, state_of, turned_onto
 from graphrep.embed.gnn.timelines import Timelines
 from graphrep.embed.gnn.training import Step, Tensors, Trainer
 from graphrep.embed.histories import Histories, histories
@@ -129,7 +129,7 @@ class HybridFit:
             GraphrepError: training would take, or took, more memory than there is, or its loss is no number.
         """
         if self.begin is not None:
-            check_begin(self.begin, events, self.dim)
+            check_things(self.begin.walk, events, self.dim)
             share = self.begin.share if share is None else share
         if share != 0.0:
             check_training(Size.of(g), self.dim, self.training, usable_memory(self.backend.device))
@@ -175,7 +175,7 @@ class HybridFit:
         """Train on a graph."""
         whole = walk_of(events, self.choice, self.dim, self.seed, self.backend)
         if self.begin is not None:
-            whole = turned_onto(whole, self.begin, events)
+            whole = turned_onto(whole, self.begin.walk, events)
         trainer = self._trainer(g, events, whole)
         begun = {key: x.clone() for key, x in trainer.model.state_dict().items()}
         if self.begin is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from graphrep.embed.align import rotation
 from graphrep.embed.backend import Backend
 from graphrep.embed.choice import Hidden, hidden_events, quality, without
 from graphrep.embed.gnn.checkpoint import Stamp
+from graphrep.embed.gnn.encoder_state import EncoderState, check_encoder, parameters_from
 from graphrep.embed.gnn.fitting import SHARES, Checkpoints, best_share, graph_digest, train
 from graphrep.embed.gnn.folds import crossed, walk_of
 from graphrep.embed.gnn.groups import Group, Nodes, connected
@@ -24,12 +25,17 @@ from graphrep.embed.gnn.inductive import Inductive
 from graphrep.embed.gnn.inductive_training import InductiveTrainer
 from graphrep.embed.gnn.inputs import content_columns, node_inputs
 from graphrep.embed.gnn.layerwise import encode
+from graphrep.embed.gnn.memory import Size, check_training, enough
 from graphrep.embed.gnn.settings import NeighbourTraining
+from graphrep.embed.gnn.state import by_type, turned_onto
 from graphrep.embed.gnn.training import Step
 from graphrep.embed.gnn.views import Reader, View
 from graphrep.embed.histories import Histories
 from graphrep.embed.history_walk import Choice
+from graphrep.embed.plan import usable_memory
+from graphrep.embed.ranks import Ranks
 from graphrep.graph.hetero import HeteroGraph
+from graphrep.vocab import EdgeType
 
 Array = NDArray[np.float32]
 Vectors = Mapping[str, Array]
@@ -45,11 +51,28 @@ class Found:
         vectors: (n, d) by type.
         share: of what was learnt, between the walk, 0, and all of it, 1.
         tried: quality of hidden events by share; empty where the share was given, or too little could be hidden.
+        state: what the next training may begin from; None where nothing was, and of the joint walk.
     """
 
     vectors: Vectors
     share: float
     tried: dict[float, float]
+    state: EncoderState | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Vectors by type before and after a training, and the model's parameters."""
+
+    begun: Vectors
+    done: Vectors
+    parameters: Vectors
+    walk: Walk
+    edge_types: Sequence[EdgeType]
+
+    def vectors(self, share: float) -> Vectors:
+        """With a share of what was learnt."""
+        return {kind: x + np.float32(share) * (self.done[kind] - x) for kind, x in self.begun.items()}
 
 
 @dataclass(frozen=True)
@@ -67,6 +90,7 @@ class InductiveFit:
         walk_options: of the joint walk, for the stamp of a training state.
         report: called after each step.
         checkpoints: where the state is kept after each epoch, and taken up from.
+        begin: what an earlier graph's training left, of the history walk.
     """
 
     choice: Choice | None
@@ -80,6 +104,7 @@ class InductiveFit:
     walk_options: Mapping[str, Any] = field(default_factory=dict)
     report: Callable[[Step], None] | None = None
     checkpoints: Checkpoints | None = None
+    begin: EncoderState | None = None
 
     def fit(self, g: HeteroGraph, share: float | None = None) -> Found:
         """Choose the share of what is learnt on hidden edges, as the hybrid does, then learn from all of them.
@@ -87,16 +112,52 @@ class InductiveFit:
         Vectors of a share lie on the straight line from the walk's to those of the trained model. A node without an
         edge and without content has zeros, as in the walk.
 
+        What an earlier training left has seen most of what could be hidden: there the share stays that of the state.
+
         Args:
-            share: taken as it is, with nothing hidden; None: chosen.
+            share: taken as it is, with nothing hidden; None: chosen, or that of the state.
+
+        Raises:
+            InputError: a state of another dim, of other nodes, layers or content.
+            GraphrepError: training would take, or took, more memory than there is, or its loss is no number.
         """
+        if self.begin is not None:
+            events, contents = self._reader.histories(g), self._contents
+            check_encoder(self.begin, events, self.dim, self.training.layers, contents)
+            share = self.begin.share if share is None else share
+        if share != 0.0:
+            check_training(Size.of(g), self.dim, self.training, usable_memory(self.backend.device))
+        with enough(self.training, self.dim):
+            return self._fitted(g, share)
+
+    def _fitted(self, g: HeteroGraph, share: float | None) -> Found:
         tried: dict[float, float] = {}
         if share is None:
             events = self._reader.histories(g)
             hidden = hidden_events(events, np.random.default_rng(self.seed))
             tried = self._tried(g, events, hidden) if hidden else {}
             share = best_share(tried)
-        return Found(self._learnt(g, "published")(share) if share else self.walk(g), share, tried)
+        if not share:
+            return Found(self.walk(g), share, tried)
+        trained = self._learnt(g, "published")
+        state = None
+        if self.choice is not None:
+            walk = by_type(trained.walk, self._reader.histories(g))
+            state = EncoderState(walk, trained.parameters, trained.edge_types, self._contents, self.choice, share)
+        return Found(self._agreed(trained, share), share, tried, state)
+
+    @property
+    def _contents(self) -> dict[str, int]:
+        return {kind: x.shape[1] for kind, x in self.features.items()}
+
+    @property
+    def _ranks(self) -> Ranks:
+        return Ranks.here(self.backend.like.device)
+
+    def _agreed(self, trained: Trained, share: float) -> Vectors:
+        """The vectors of a share, as the first process has them."""
+        found = self._ranks.shared(lambda: list(trained.vectors(share).values()))
+        return dict(zip(trained.begun, found, strict=True))
 
     def _tried(self, g: HeteroGraph, events: Histories, hidden: Hidden) -> dict[float, float]:
         actors, things = hidden
@@ -106,7 +167,7 @@ class InductiveFit:
         seen = self._reader.histories(less)
         learnt, tried = self._learnt(less, "choice"), {}
         for share in (0.0, *SHARES):
-            vectors = learnt(share) if share else self.walk(less)
+            vectors = self._agreed(learnt, share) if share else self.walk(less)
             user, thing = (_numbered(vectors, first) for first in (seen.actors, seen.things))
             tried[share] = quality(partial(_scores, user, thing), seen, *hidden)
         return tried
@@ -123,8 +184,8 @@ class InductiveFit:
         joint = self.choice is None
         return Reader(joint, **self.read, recency=self._recency or 0.0, seed=self.seed, device=device)
 
-    def _learnt(self, g: HeteroGraph, name: str) -> Callable[[float], Vectors]:
-        """Train on a graph; the result gives the vectors of each share."""
+    def _learnt(self, g: HeteroGraph, name: str) -> Trained:
+        """Train on a graph."""
         reader, training = self._reader, self.training
         whole = reader.whole(g)
         views = reader.parts(whole, g, training.views, training.horizon, training.decay)
@@ -133,6 +194,9 @@ class InductiveFit:
         walk, walks, groups = self._joint(g, nodes, views) if reader.joint else self._crossed(g, nodes, views)
         trainer = InductiveTrainer(nodes, views, walks, groups, training, self.seed, self._recency)
         begun = self._vectors(trainer.model, nodes, whole, walk)
+        if self.begin is not None:
+            made = trainer.model.state_dict()
+            trainer.begin(parameters_from(self.begin, made, whole.g.edge_types, self._contents))
         train(trainer, f"gnn-{name}", Stamp(self._config(name), self._data(g), 0), self.report, self.checkpoints)
         inputs = node_inputs(whole.g, self._walked(nodes, whole, walk), self.features)
         added = encode(trainer.model.encoder, inputs, whole.g.with_reverses(), device=reader.device)
@@ -140,12 +204,15 @@ class InductiveFit:
         for kind, x in done.items():
             known = connected(g, kind) | (content[kind][:, -1] == 0 if kind in content else False)
             x[known] += added[kind][known]
-        return lambda share: {kind: x + np.float32(share) * (done[kind] - x) for kind, x in begun.items()}
+        parameters = {key: x.cpu().numpy().copy() for key, x in trainer.model.state_dict().items()}
+        return Trained(begun, done, parameters, walk, whole.g.edge_types)
 
     def _crossed(self, g: HeteroGraph, nodes: Nodes, views: list[View]) -> tuple[Walk, list[Walk], list[Group]]:
         """The history walk of all, those of folds of actors, and who learns from which."""
         choice = self.choice or Choice()
         walk = walk_of(nodes.events, choice, self.dim, self.seed, self.backend)
+        if self.begin is not None:
+            walk = turned_onto(walk, self.begin.walk, nodes.events)
         folds = self.training.folds
         walks, fold = crossed(g, nodes.events, walk, choice, self.seed, self.backend, folds, **self.read)
         groups = []
@@ -208,6 +275,7 @@ class InductiveFit:
         read = {option: None if value is None else dict(value) for option, value in self.read.items()}
         choice = None if self.choice is None else asdict(self.choice)
         of = {"of": name, "dim": self.dim, "seed": self.seed, "choice": choice, "walk": dict(self.walk_options)}
+        of["begin"] = None if self.begin is None else self.begin.digest()
         return {**of, **read, **asdict(self.training)}
 
     def _data(self, g: HeteroGraph) -> str:

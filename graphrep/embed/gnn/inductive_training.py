@@ -44,6 +44,9 @@ class Candidates(NamedTuple):
 class InductiveTrainer(Trainer):
     """Takes steps as the hybrid's does: every draw is a function of the seed and the step.
 
+    Several processes draw the negatives alike and encode a neighbourhood each, that of their part of the anchors, in
+    which nodes lose inputs apart; gradients of all parameters are added up.
+
     Args:
         nodes: content, and how they are numbered.
         views: with targets, all of the same relations.
@@ -99,31 +102,41 @@ class InductiveTrainer(Trainer):
     def _calibrate(self, anchors: Group) -> None:
         """As the hybrid's, of one neighbourhood."""
         self.model.eval()
-        ranked, found = self._ranked(anchors), []
-        for power in np.arange(-3.0, 6.5, 0.5):
+        ranked, powers = self._ranked(anchors), np.arange(-3.0, 6.5, 0.5)
+        found = []
+        for power in powers:
             self.model.scale.fill_(power)
-            found.append((float(self._judged(*ranked)), float(power)))
-        self.model.scale.fill_(min(found)[1])
+            found.append(self._judged(*ranked))
+        best = int(self.ranks.summed([torch.stack(found)])[0].argmin())
+        self.model.scale.fill_(powers[best])
         self.model.train()
 
     def _scored(self, anchors: Group) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-        return self.loss(anchors), ()
+        return self._judged(*self._ranked(anchors)), ()
 
     def _summed(self, loss: torch.Tensor, touched: Sequence[torch.Tensor]) -> torch.Tensor:
+        if self.ranks.size == 1:
+            return loss
+        # A parameter that no process's part reached stays without a gradient, as it would in one process.
+        every = list(self.model.parameters())
+        reached = torch.tensor([p.grad is not None for p in every], dtype=torch.float32, device=self._device)
+        parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in every]
+        *parts, reached, loss = self.ranks.summed([*parts, reached, loss])
+        for parameter, part, some in zip(every, parts, reached.tolist(), strict=True):
+            parameter.grad = part.clone() if some else None
         return loss
 
-    def loss(self, anchors: Group) -> torch.Tensor:
-        """Of a batch, over the relations, in nats."""
-        return self._judged(*self._ranked(anchors))
-
-    def _ranked(self, group: Group) -> tuple[Targets, torch.Tensor, dict[int, Candidates]]:
-        """Targets, their scores (b, horizon), and the candidates of each type by its first thing."""
-        every = self.views[group.view].targets
-        assert every is not None  # a whole graph has no groups
-        asked = every.rows(torch.as_tensor(group.rows, device=self._device))
+    def _ranked(self, group: Group) -> tuple[Targets, Targets, torch.Tensor, dict[int, Candidates]]:
+        """Targets of the batch; of this process's part of it targets, their scores (b, horizon), and the candidates of
+        each type by its first thing."""
+        targets = self.views[group.view].targets
+        assert targets is not None  # a whole graph has no groups
+        every = targets.rows(torch.as_tensor(group.rows, device=self._device))
+        asked = targets.rows(torch.as_tensor(group.rows[self.ranks.part(len(group))], device=self._device))
         drawn = {span[0]: self._negatives(*span) for span in self._types}
         wanted = torch.cat([asked.thing[asked.share > 0], *(negative for negative, _ in drawn.values())]).unique()
-        user, thing = self._vectors(group, asked.actor, wanted)
+        with self._apart():
+            user, thing = self._vectors(group, asked.actor, wanted)
         place = torch.searchsorted(wanted, asked.thing).clamp(max=len(wanted) - 1)
         positive = torch.einsum("bd,bhd->bh", user, thing[place])
         found = {}
@@ -133,13 +146,15 @@ class InductiveTrainer(Trainer):
             hard = min(self.training.hard, len(negative))
             hardest = scores.detach().masked_fill(known, -torch.inf).topk(hard).indices
             found[first] = Candidates(scores, known, log_q, hardest)
-        return asked, positive, found
+        return every, asked, positive, found
 
-    def _judged(self, asked: Targets, positive: torch.Tensor, found: Mapping[int, Candidates]) -> torch.Tensor:
+    def _judged(
+        self, every: Targets, asked: Targets, positive: torch.Tensor, found: Mapping[int, Candidates]
+    ) -> torch.Tensor:
         scale, training, losses = self.model.scale.exp(), self.training, {}
         for number, kind in self._relations:
-            own = asked.share * (asked.relation == number)
-            count = int((own > 0).sum())
+            own, whole = (targets.share * (targets.relation == number) for targets in (asked, every))
+            count = int((whole > 0).sum())
             if count:
                 scores, known, log_q, hardest = found[self.nodes.events.things[kind[2]]]
                 loss = easy_and_hard(
@@ -152,7 +167,8 @@ class InductiveTrainer(Trainer):
                     accidental=known,
                     accidental_hard=known.gather(1, hardest),
                 )
-                losses[kind] = loss, count
+                anchors, here = (int((x > 0).any(1).sum()) for x in (whole, own))
+                losses[kind] = loss * (here / anchors), count
         return balanced(losses, training.balance)
 
     def _negatives(self, first: int, end: int) -> tuple[torch.Tensor, torch.Tensor]:

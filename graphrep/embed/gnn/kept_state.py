@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from graphrep import vocab
 from graphrep.embed.gnn.checkpoint import Stamp, packed, unpacked
+from graphrep.embed.gnn.encoder_state import EncoderState
 from graphrep.embed.gnn.state import State
 from graphrep.embed.history_walk import Choice
 from graphrep.errors import InputError
 
-_PARTS = ("walk", "learnt", "tower", "origin")
 _IDS = "ids"
+_MODELS: dict[str, type[State | EncoderState]] = {vocab.HYBRID: State, vocab.GNN: EncoderState}
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +38,17 @@ class KeptState:
     {'host': array([ 1, -1]), 'video': array([-1])}
     """
 
-    state: State
+    state: State | EncoderState
     ids: Mapping[str, NDArray[np.int64]]
     about: Mapping[str, Any]
 
     def packed(self) -> bytes:
         """A safetensors file; the same of the same state."""
-        own: dict[str, Mapping[str, NDArray[Any]]] = {name: getattr(self.state, name) for name in _PARTS}
+        own: dict[str, Mapping[str, NDArray[Any]]] = {name: getattr(self.state, name) for name in self.state.PARTS}
         own[_IDS] = self.ids
         tensors = {f"{name}.{key}": torch.from_numpy(x.copy()) for name, xs in own.items() for key, x in xs.items()}
-        config = {"share": self.state.share, "choice": self.state.choice.plain(), "about": dict(self.about)}
+        model = next(name for name, made in _MODELS.items() if isinstance(self.state, made))
+        config = {"model": model, "state": self.state.plain(), "about": dict(self.about)}
         return packed(tensors, Stamp(config, "state", 0))
 
     @classmethod
@@ -58,12 +61,13 @@ class KeptState:
             InputError: other bytes, or damaged ones.
         """
         tensors, stamp = unpacked(content, where, data="state")
-        parts: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in (*_PARTS, _IDS)}
+        made, about = _MODELS[stamp.config["model"]], dict(stamp.config["state"])
+        parts: dict[str, Any] = {name: {} for name in (*made.PARTS, _IDS)}
         for name, tensor in tensors.items():
             part, _, key = name.partition(".")
             parts[part][key] = tensor.numpy()
         ids = parts.pop(_IDS)
-        state = State(**parts, choice=Choice.of(stamp.config["choice"]), share=stamp.config["share"])
+        state = made(**parts, choice=Choice.of(about.pop("choice")), **about)
         for kind, x in state.walk.items():
             if ids[kind].shape != x.shape[1:2]:
                 raise InputError(f"{x.shape[1]} numbers of {kind}", found=str(ids[kind].shape), where=where)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from graphrep.embed.gnn.settings import BagTraining, Training
+from graphrep.embed.gnn.settings import BagTraining, NeighbourTraining, Training
 from graphrep.embed.histories import actor_types
 from graphrep.errors import GraphrepError
 from graphrep.graph.hetero import HeteroGraph
@@ -21,6 +21,14 @@ _OF_A_MOMENT = 10
 _OF_THE_RIVALS = 7
 """Float32 blocks (anchors, negatives) of one type in one step, there and back."""
 _ENCODED_AT_ONCE = 4096
+_OF_A_NODE, _OF_A_LAYER = 6, 8
+"""Float32 blocks (nodes, d) of a neighbourhood: inputs and outputs; and states of each layer, there and back."""
+_OF_PAIRS = 12
+"""Float32 blocks (anchors, negatives) of one step of the inductive model, which looks twice at the hardest."""
+_ENCODED = 6
+"""Float32 blocks (nodes, d) while all nodes are encoded: inputs, states of two layers, vectors before and after."""
+_VIEWED = 400
+"""Bytes of an event in a view: its edges both ways, as the sampler sorts them, histories and timelines."""
 _EVENT = 200
 """Bytes of an event in the histories, their folds and the timelines."""
 _FOLLOWED = 1500
@@ -35,7 +43,7 @@ class Size:
     Attributes:
         things: nodes of each type that is met.
         actors: nodes that act.
-        events: edges of theirs.
+        events: edges of theirs; of a graph in which nobody only acts, all.
         followed: those of them whose transitions are counted: all that have a time, where none are given as edges.
     """
 
@@ -46,14 +54,14 @@ class Size:
 
     @classmethod
     def of(cls, g: HeteroGraph) -> Size:
-        """Of a graph with types that act."""
+        """Of a graph."""
         acting = actor_types(g)
         given = any(kind[0] not in acting for kind in g.edge_types)
         timed = sum(len(edges) for edges in g.edges.values() if edges.time is not None)
         return cls(
             [count for kind, count in g.num_nodes.items() if kind not in acting],
             sum(g.num_nodes[kind] for kind in acting),
-            sum(len(edges) for kind, edges in g.edges.items() if kind[0] in acting),
+            sum(len(edges) for kind, edges in g.edges.items() if kind[0] in acting or not acting),
             0 if given else timed,
         )
 
@@ -61,12 +69,14 @@ class Size:
         return f"{self.actors:,} that act, {sum(self.things):,} that are met, {self.events:,} events"
 
 
-def training_bytes(size: Size, dim: int, training: Training | BagTraining) -> int:
-    """Most bytes at once while the hybrid is trained, beside the graph's arrays; within a factor of two.
+def training_bytes(size: Size, dim: int, training: Training | BagTraining | NeighbourTraining) -> int:
+    """Most bytes at once while a model is trained, beside the graph's arrays; within a factor of two.
 
     >>> f"{training_bytes(Size([1_000_000], 5_000_000, 200_000_000, 0), 64, Training()) / 1e9:.0f} GB"
     '54 GB'
     """
+    if isinstance(training, NeighbourTraining):
+        return _of_neighbours(size, dim, training)
     table = 2 * sum(size.things) * dim * 4
     moment = training.history * dim * 4
     rivals = sum(min(training.negatives, count) for count in size.things) * 4
@@ -79,7 +89,24 @@ def training_bytes(size: Size, dim: int, training: Training | BagTraining) -> in
     )
 
 
-def check_training(size: Size, dim: int, training: Training | BagTraining, memory: int) -> int:
+def _of_neighbours(size: Size, dim: int, training: NeighbourTraining) -> int:
+    nodes, table = sum(size.things) + size.actors, 2 * sum(size.things) * dim * 4
+    rivals = sum(min(training.negatives, count) for count in size.things)
+    seeds = training.batch * (1 + training.horizon) + rivals
+    around, reach = seeds, seeds
+    for step in range(training.layers):
+        reach *= max(1, training.neighbours >> step)
+        around += reach
+    state = dim * 4
+    step = min(around, nodes) * (_OF_A_NODE + training.layers * _OF_A_LAYER) * state + 2 * around * state
+    step += training.batch * (_OF_A_MOMENT * training.history * state + _OF_PAIRS * rivals * 4)
+    encoded = nodes * _ENCODED * state
+    # What follows is counted for one view after the other.
+    kept = (training.folds + 1) * table + (training.views + 1) * _VIEWED * size.events + _FOLLOWED * size.followed
+    return kept + max(step, encoded)
+
+
+def check_training(size: Size, dim: int, training: Training | BagTraining | NeighbourTraining, memory: int) -> int:
     """:func:`training_bytes`, where there are so many.
 
     Args:
@@ -113,7 +140,7 @@ def _largest(most: int, fits: Callable[[int], bool]) -> int:
 
 
 @contextmanager
-def enough(training: Training | BagTraining, dim: int) -> Iterator[None]:
+def enough(training: Training | BagTraining | NeighbourTraining, dim: int) -> Iterator[None]:
     """Turn the end of the memory, torch's or Python's, into one line.
 
     Raises:

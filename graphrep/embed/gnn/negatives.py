@@ -43,10 +43,32 @@ class Asked(NamedTuple):
 def among(place: Place, total: int, anchors: int) -> torch.Tensor:
     """(b, k) whether a negative is a target of the anchor."""
     low, count, order = place
-    found = torch.zeros((anchors, len(order)), dtype=torch.bool, device=low.device)
     row = torch.arange(anchors, device=low.device)[:, None].expand_as(low)
-    each = count.ravel()
-    start = low.ravel() - (torch.cumsum(each, 0) - each)
-    at = torch.repeat_interleave(start, each, output_size=total) + torch.arange(total, device=low.device)
-    found[torch.repeat_interleave(row.ravel(), each, output_size=total), order[at]] = True
+    return _marked(row.ravel(), low.ravel(), count.ravel(), order, total, anchors)
+
+
+def known_among(row: torch.Tensor, thing: torch.Tensor, negative: torch.Tensor, rows: int) -> torch.Tensor:
+    """(rows, k) bool, whether a negative is one of the things of a row.
+
+    Args:
+        row: (e,) of each thing.
+        thing: (e,).
+        negative: (k,), some maybe twice.
+
+    >>> known_among(torch.tensor([0, 1]), torch.tensor([7, 8]), torch.tensor([8, 7, 8]), 2).int().tolist()
+    [[0, 1, 0], [1, 0, 1]]
+    """
+    order = torch.argsort(negative, stable=True)
+    low, count, _ = Place.of(thing, torch.ones_like(thing, dtype=torch.bool), negative[order], order)
+    return _marked(row, low, count, order, int(count.sum()), rows)
+
+
+def _marked(
+    row: torch.Tensor, low: torch.Tensor, count: torch.Tensor, order: torch.Tensor, total: int, rows: int
+) -> torch.Tensor:
+    """(rows, k) true in a row at the places ``low … low + count`` of the order, of each of its things."""
+    found = torch.zeros((rows, len(order)), dtype=torch.bool, device=low.device)
+    start = low - (torch.cumsum(count, 0) - count)
+    at = torch.repeat_interleave(start, count, output_size=total) + torch.arange(total, device=low.device)
+    found[torch.repeat_interleave(row, count, output_size=total), order[at]] = True
     return found

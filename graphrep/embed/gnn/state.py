@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from graphrep.errors import InputError
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
-_COLD = "leave begin out: training then starts from the walk"
+COLD = "leave begin out: training then starts from the walk"
 _TABLES = ("source", "target")
 """Parameters with a row for each thing."""
 _OF_THE_SPACE = ("tower.ask.weight", "tower.key.weight")
@@ -53,6 +53,8 @@ class State:
     (4, (2, 1, 4))
     """
 
+    PARTS: ClassVar[tuple[str, ...]] = ("walk", "learnt", "tower", "origin")
+
     walk: Arrays
     learnt: Arrays
     tower: Arrays
@@ -61,18 +63,14 @@ class State:
     share: float
 
     def __post_init__(self) -> None:
-        for name in ("walk", "learnt", "tower", "origin"):
-            arrays = {key: np.asarray(x, np.float32) for key, x in getattr(self, name).items()}
-            for key, x in arrays.items():
-                if not np.isfinite(x).all():
-                    raise InputError("finite numbers", found="others", where=f"begin.{name}[{key!r}]", fix=_COLD)
-            object.__setattr__(self, name, MappingProxyType(arrays))
+        for name in self.PARTS:
+            object.__setattr__(self, name, MappingProxyType(finite(name, getattr(self, name))))
         shapes = {kind: x.shape for kind, x in self.walk.items()}
         whole = all(len(shape) == 3 and shape[0] == 2 for shape in shapes.values())
         if not shapes or not whole or len({shape[2] for shape in shapes.values()}) > 1:
-            raise InputError("(2, n, d) of each type, of one d", found=str(shapes), where="begin.walk", fix=_COLD)
+            raise InputError("(2, n, d) of each type, of one d", found=str(shapes), where="begin.walk", fix=COLD)
         if shapes != (found := {kind: x.shape for kind, x in self.learnt.items()}):
-            raise InputError(f"the shapes of the walk, {shapes}", found=str(found), where="begin.learnt", fix=_COLD)
+            raise InputError(f"the shapes of the walk, {shapes}", found=str(found), where="begin.learnt", fix=COLD)
 
     @property
     def dim(self) -> int:
@@ -85,7 +83,7 @@ class State:
         Args:
             rows: by type of what is met there, the row here of each of its nodes; −1 and types that are not here: new.
         """
-        return replace(self, walk=_taken(self.walk, rows, self.dim), learnt=_taken(self.learnt, rows, self.dim))
+        return replace(self, walk=taken(self.walk, rows, self.dim), learnt=taken(self.learnt, rows, self.dim))
 
     def turned(self, turn: NDArray[np.floating]) -> State:
         """The same in the basis of ``vectors @ turn``.
@@ -103,26 +101,51 @@ class State:
 
     def digest(self) -> str:
         """Of all that is in it."""
-        digest = hashlib.blake2b(repr((asdict(self.choice), self.share)).encode(), digest_size=16)
-        for name in ("walk", "learnt", "tower", "origin"):
-            for key, x in sorted(getattr(self, name).items()):
-                digest.update(repr((name, key, x.shape)).encode())
-                digest.update(np.ascontiguousarray(x).tobytes())
-        return digest.hexdigest()
+        return digest_of(self, asdict(self.choice), self.share)
+
+    def plain(self) -> dict[str, Any]:
+        """All but the arrays, as JSON knows it."""
+        return {"share": self.share, "choice": self.choice.plain()}
 
 
-def check_begin(begin: State, events: Histories, dim: int) -> None:
-    """
+def finite(name: str, arrays: Mapping[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """Arrays of one part of a state, by what they are of.
+
     Raises:
-        InputError: a state of another dim, without a type that is met, or of another number of nodes.
+        InputError: numbers that are not finite.
     """
-    if begin.dim != dim:
-        raise InputError(f"a state of dim {dim}", found=f"dim {begin.dim}", where="begin", fix=_COLD)
+    found = {key: np.asarray(x, np.float32) for key, x in arrays.items()}
+    for key, x in found.items():
+        if not np.isfinite(x).all():
+            raise InputError("finite numbers", found="others", where=f"begin.{name}[{key!r}]", fix=COLD)
+    return found
+
+
+def digest_of(state: Any, *about: Any) -> str:
+    """Of the arrays of a state, and of what else is in it."""
+    digest = hashlib.blake2b(repr(about).encode(), digest_size=16)
+    for name in state.PARTS:
+        for key, x in sorted(getattr(state, name).items()):
+            digest.update(repr((name, key, x.shape)).encode())
+            digest.update(np.ascontiguousarray(x).tobytes())
+    return digest.hexdigest()
+
+
+def check_things(walk: Arrays, events: Histories, dim: int) -> None:
+    """
+    Args:
+        walk: of a state.
+
+    Raises:
+        InputError: another dim, a type that is met is not there, or another number of nodes.
+    """
+    if (known := next(iter(walk.values())).shape[2]) != dim:
+        raise InputError(f"a state of dim {dim}", found=f"dim {known}", where="begin", fix=COLD)
     for kind in events.things:
-        if kind not in begin.walk:
-            fix = "give it rows of zeros (State.rows does), or " + _COLD
-            raise InputError(f"the type {kind}", found=f"only {', '.join(begin.walk)}", where="begin", fix=fix)
-        if (found := begin.walk[kind].shape[1]) != events.num_nodes[kind]:
+        if kind not in walk:
+            fix = "give it rows of zeros (State.rows does), or " + COLD
+            raise InputError(f"the type {kind}", found=f"only {', '.join(walk)}", where="begin", fix=fix)
+        if (found := walk[kind].shape[1]) != events.num_nodes[kind]:
             raise InputError(
                 f"{events.num_nodes[kind]} rows, those of the graph",
                 found=str(found),
@@ -131,15 +154,15 @@ def check_begin(begin: State, events: Histories, dim: int) -> None:
             )
 
 
-def turned_onto(walk: Walk, begin: State, events: Histories) -> Walk:
-    """A graph's walk in the basis of a state.
+def turned_onto(walk: Walk, before: Arrays, events: Histories) -> Walk:
+    """A graph's walk in the basis of that of a state.
 
     Raises:
         InputError: nothing that is met has a vector in both.
     """
-    here, there = torch.cat(walk).cpu().numpy(), np.concatenate(list(_whole(begin.walk, events)))
+    here, there = torch.cat(walk).cpu().numpy(), np.concatenate(list(_whole(before, events)))
     if not ((here != 0).any(1) & (there != 0).any(1)).any():
-        raise InputError("something met that the state knows", found="nothing", where="begin", fix=_COLD)
+        raise InputError("something met that the state knows", found="nothing", where="begin", fix=COLD)
     turn = torch.as_tensor(rotation(here, there).astype(np.float32), device=walk.target.device)
     return Walk(walk.source @ turn, walk.target @ turn)
 
@@ -162,7 +185,7 @@ def parameters_of(
     for name in sorted({*expected, *found}):
         if expected.get(name) != found.get(name):
             theirs = f"{name} {found.get(name, 'missing')}"
-            raise InputError(f"{name} {expected.get(name, 'absent')}", found=theirs, where=f"begin.{which}", fix=_COLD)
+            raise InputError(f"{name} {expected.get(name, 'absent')}", found=theirs, where=f"begin.{which}", fix=COLD)
     return {
         name: torch.tensor(x, device=model[name].device)
         for name, x in {**dict(zip(_TABLES, tables, strict=True)), **own}.items()
@@ -179,11 +202,12 @@ def state_of(
 ) -> State:
     """Of a model's parameters after training and before anything was ever learnt."""
     tower, origin = ({k: x.cpu().numpy().copy() for k, x in own.items() if k not in _TABLES} for own in (done, begun))
-    learnt = _by_type(Walk(done["source"], done["target"]), events)
-    return State(_by_type(walk, events), learnt, tower, origin, choice, share)
+    learnt = by_type(Walk(done["source"], done["target"]), events)
+    return State(by_type(walk, events), learnt, tower, origin, choice, share)
 
 
-def _by_type(both: Walk, events: Histories) -> dict[str, NDArray[np.float32]]:
+def by_type(both: Walk, events: Histories) -> dict[str, NDArray[np.float32]]:
+    """(2, n, d) of each type that is met."""
     pair = torch.stack(list(both)).cpu().numpy()
     return {kind: pair[:, at : at + events.num_nodes[kind]].copy() for kind, at in events.things.items()}
 
@@ -193,7 +217,8 @@ def _whole(arrays: Arrays, events: Histories) -> NDArray[np.float32]:
     return np.concatenate([arrays[kind] for kind in events.things], axis=1)
 
 
-def _taken(arrays: Arrays, rows: Mapping[str, NDArray[np.int64]], dim: int) -> dict[str, NDArray[np.float32]]:
+def taken(arrays: Arrays, rows: Mapping[str, NDArray[np.int64]], dim: int) -> dict[str, NDArray[np.float32]]:
+    """Such arrays for other rows by type; −1 and types that are not there: zeros."""
     found = {}
     for kind, row in rows.items():
         found[kind] = np.zeros((2, len(row), dim), np.float32)

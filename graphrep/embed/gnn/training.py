@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -209,11 +210,14 @@ class Trainer:
         return balanced(losses, training.balance), touched
 
     def _users(self, recent: Recent, walk: Walk) -> torch.Tensor:
+        with self._apart():
+            return self.model.users(recent, walk)
+
+    def _apart(self) -> AbstractContextManager[None]:
+        """Whatever a process draws for its own anchors inside, the draws for all go on alike in every process."""
         if self.ranks.size == 1:
-            return self.model.users(recent, walk)
-        # Whatever a process draws for its own anchors, the draws for all go on alike in every process.
-        with drawn(self._device, self.seed, self.done + 1, self.ranks.rank + 1):
-            return self.model.users(recent, walk)
+            return nullcontext()
+        return drawn(self._device, self.seed, self.done + 1, self.ranks.rank + 1)
 
     def _summed(self, loss: torch.Tensor, touched: Sequence[torch.Tensor]) -> torch.Tensor:
         """The loss over all processes; gradients of the parameters become those of all."""
@@ -273,28 +277,6 @@ def product(user: torch.Tensor, thing: torch.Tensor) -> torch.Tensor:
     if user.is_cuda or torch.cpu._is_avx512_bf16_supported():
         return (user.bfloat16() @ thing.bfloat16().T).float()
     return user @ thing.T
-
-
-def known_among(row: torch.Tensor, thing: torch.Tensor, negative: torch.Tensor, rows: int) -> torch.Tensor:
-    """(rows, k) bool, whether a negative is one of the things of a row.
-
-    Args:
-        row: (e,) of each thing.
-        thing: (e,).
-        negative: (k,), some maybe twice.
-
-    >>> known_among(torch.tensor([0, 1]), torch.tensor([7, 8]), torch.tensor([8, 7, 8]), 2).int().tolist()
-    [[0, 1, 0], [1, 0, 1]]
-    """
-    order = torch.argsort(negative, stable=True)
-    ordered = negative[order]
-    low, high = torch.searchsorted(ordered, thing), torch.searchsorted(ordered, thing, right=True)
-    count = high - low
-    at = torch.repeat_interleave(low - (torch.cumsum(count, 0) - count), count)
-    place = order[at + torch.arange(len(at), device=at.device)]
-    found = torch.zeros((rows, len(negative)), dtype=torch.bool, device=thing.device)
-    found[torch.repeat_interleave(row, count), place] = True
-    return found
 
 
 def _different(index: torch.Tensor, count: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrep import vocab
-from graphrep.embed import fit
+from graphrep.embed import cold_choice, fit
 from graphrep.embed.cold_choice import _best_for_things, choose_gates, hide_newest
 from graphrep.embed.cold_estimates import degrees
 from graphrep.embed.cold_start import ColdStart, Gate, Published, publish
@@ -157,6 +157,42 @@ def test_a_bucket_that_nothing_helps_stays_below_the_gate_before_it() -> None:
     assert cost == pytest.approx(1 - 0.2 - 0.1 * (1 - 0.0625))
     gate, cost = _best_for_things(Worse(), Gate("host", 1, 1, "content", gate=1.0), 0.01)
     assert (gate.gate, cost) == (1.0, 0.0)
+
+
+def test_what_may_be_lost_is_shared_by_the_buckets_that_are_left_and_spent_once(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    g, content, *_ = world
+    costs = [0.03, -0.5, 0.0, 0.02, 0.01, 0.0, 0.0, 0.0, 0.0, 0.0]
+    asked: list[tuple[int, str, float]] = []
+
+    def spent(cell: Any, gate: Gate, max_loss: float) -> tuple[Gate, float]:
+        asked.append((gate.least, gate.estimate, max_loss))
+        return gate, costs[len(asked) - 1]
+
+    monkeypatch.setattr(cold_choice, "_best_for_things", spent)
+    gates = choose_gates(g, vectors_of, content, ColdStart(max_loss=0.1))
+    cells = [(gate.least, gate.estimate) for gate in gates if gate.node_type == "host"]
+    assert len(asked) >= 3
+    left = 0.1
+    for (least, estimate, given_share), cost in zip(asked, costs, strict=False):
+        assert given_share == pytest.approx(left / (len(cells) - cells.index((least, estimate))))
+        left -= max(cost, 0.0)
+
+
+def test_a_gate_of_users_stays_below_that_of_the_bucket_before(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever ranks the bucket best, and also where too few pairs tell."""
+    best = iter([(30, 0.4), (30, 1.0), (5, 1.0), (30, 0.2), (30, 0.8)])
+
+    def tried(*_: Any) -> dict[float, Any]:
+        pairs, gate = next(best)
+        return {share: np.full(pairs, 1 - abs(share - gate)) for share in cold_choice.GATES}
+
+    monkeypatch.setattr(cold_choice, "_tried_by_actors", tried)
+    gates = [gate for gate in choose_gates(world[0], vectors_of) if gate.node_type == "user"]
+    assert [gate.least for gate in gates] == [8, 4, 2, 1, 0]
+    assert [gate.gate for gate in gates] == [0.4, 0.4, 0.4, 0.2, 0.2]
+    assert [gate.blended is None for gate in gates] == [False, False, True, False, False]
 
 
 @settings(max_examples=40, deadline=None)

@@ -17,8 +17,9 @@ from graphrep.contracts import Manifest
 from graphrep.errors import InputError, StoreError
 from graphrep.lookup import open_release
 from graphrep.lookup import reader as names
-from graphrep.lookup.keys import encode_keys, row_order
+from graphrep.lookup.keys import arrange
 from graphrep.store import releases
+from made_release import whole_content
 
 AT = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
 PRIOR = (0.25, 0.5)
@@ -29,16 +30,15 @@ HOSTS: dict[str, tuple[float, float] | None] = {"h1": (1, 0), "h2": (1, 1), "h3"
 
 def write(path: Path, node_type: str, rows: Mapping[str, tuple[float, float] | None]) -> None:
     keys = list(rows)
-    order = row_order(keys)
+    order, arrays = arrange(keys)
     vectors = np.array([rows[key] or PRIOR for key in keys], dtype=np.float32).reshape(-1, 2)
-    arrays: dict[str, Any] = {
-        names.VECTORS: vectors[order],
-        names.PRIOR: np.array(PRIOR, dtype=np.float32),
-        names.FALLBACK: np.array([rows[key] is None for key in keys], dtype=bool)[order],
-        names.DEGREE: np.arange(1, len(keys) + 1)[order],
-        names.AGE_DAYS: np.arange(len(keys), dtype=np.int32)[order],
-        **encode_keys([keys[i] for i in order]),
-    }
+    record = arrays["rows"]
+    record["scale"] = 1
+    record["fallback"] = np.array([rows[key] is None for key in keys], dtype=bool)[order]
+    record["source"] = np.where(record["fallback"], vocab.SOURCES.index(vocab.PRIOR), vocab.SOURCES.index(vocab.OWN))
+    record["degree"] = np.arange(1, len(keys) + 1)[order]
+    record["age_days"] = np.arange(len(keys))[order]
+    arrays |= {names.VECTORS: vectors[order], names.PRIOR: np.array(PRIOR, dtype=np.float32)}
     for name, array in arrays.items():
         np.save(path / f"{node_type}.{name}.npy", array)
 
@@ -51,7 +51,7 @@ def publish(warehouse: Path, types: Mapping[str, Any] | None = None, ds: str = "
             write(path, node_type, rows)
 
     counts = {node_type: {"count": len(rows), "dim": 2} for node_type, rows in types.items()}
-    content = {Manifest.DS: ds, Manifest.SPACE_ID: f"space of {ds}", Manifest.NODE_TYPES: counts}
+    content = whole_content(ds, **{Manifest.SPACE_ID: f"space of {ds}", Manifest.NODE_TYPES: counts})
     release_id, _ = releases.stage_release(warehouse, content, fill)
     pointer = releases.read_pointer(warehouse)
     releases.switch(warehouse, release_id, expected=pointer, action="publish", at=AT)
@@ -93,12 +93,13 @@ def test_source_tells_what_a_row_is_made_of_and_what_is_like_others_has_neighbor
     def fill(path: Path) -> None:
         write(path, "host", HOSTS)
         made = {"h1": "graph", "h2": "blend", "h3": "graph", "h4": "graph", "cold": "content"}
-        keys = [list(HOSTS)[i] for i in row_order(list(HOSTS))]
-        codes = np.array([vocab.SOURCES.index(made[key]) for key in keys], np.uint8)
-        np.save(path / f"host.{names.SOURCE}.npy", codes)
+        file = path / "host.rows.npy"
+        record = np.load(file)
+        record["source"] = [vocab.SOURCES.index(made[list(HOSTS)[i]]) for i in arrange(list(HOSTS))[0]]
+        np.save(file, record)
 
     types = {"host": {"count": len(HOSTS), "dim": 2}}
-    content = {Manifest.DS: "2026-03-02", Manifest.SPACE_ID: "s", Manifest.NODE_TYPES: types}
+    content = whole_content("2026-03-02", **{Manifest.NODE_TYPES: types})
     opened = open_release(tmp_path, releases.stage_release(tmp_path, content, fill)[0])
     hit = opened.get("host", ["h2", "cold", "nobody", "h1"])
     assert hit.source.tolist() == ["blend", "content", "prior", "graph"]
@@ -216,7 +217,7 @@ def test_a_file_of_another_length_or_a_missing_one_is_found_at_once(tmp_path: Pa
 def test_a_manifest_changed_after_publishing_is_found_at_once(tmp_path: Path) -> None:
     path = releases.release_path(tmp_path, publish(tmp_path)) / releases.MANIFEST
     path.write_text(path.read_text().replace("space of", "place of"))
-    with pytest.raises(StoreError, match="the manifest that was published, found another"):
+    with pytest.raises(StoreError, match="the manifest that was written, found another"):
         open_release(tmp_path)
 
 

@@ -59,8 +59,8 @@ def test_only_what_was_left_of_this_path_is_removed(tmp_path: Path) -> None:
 
 
 def test_a_place_that_is_not_there_yet_is_made(tmp_path: Path) -> None:
-    checkpoints.replace(tmp_path / "deep" / "a", b"1")
-    assert checkpoints.load(tmp_path / "deep" / "a") == b"1"
+    checkpoints.replace(tmp_path / "deep" / "a", state(1))
+    assert checkpoints.load(tmp_path / "deep" / "a") == state(1)
 
 
 def test_no_file_is_the_callers_to_correct(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_a_folder_of_states_is_listed_without_what_is_unfinished_and_removed_who
     assert checkpoints.names(folder) == []
     assert checkpoints.find(folder / "b") is None
     for name in ("b", "a", ".a.0"):
-        checkpoints.replace(folder / name, name.encode())
+        checkpoints.replace(folder / name, state(len(name)))
     assert checkpoints.names(folder) == ["a", "b"]
-    assert checkpoints.find(folder / "b") == b"b"
+    assert checkpoints.find(folder / "b") == state(1)
     for path in (folder / "a", folder / "a", folder, folder):
         checkpoints.remove(path)
         assert not path.exists()

@@ -6,12 +6,13 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from graphrep.embed import Choice, Training, fit
+from graphrep.embed import BagTraining, Choice, NeighbourTraining, Training, fit
 from graphrep.embed.history_walk import VectorPowers
 from graphrep.embed.ranks import joined, place_in
 from graphrep.graph import EdgeList, HeteroGraph
@@ -20,7 +21,29 @@ MEETS, SEES = ("user", "meets", "thing"), ("user", "sees", "video")
 CHOICE = Choice(vectors=VectorPowers())
 SMALL = Training(epochs=4, batch=127, history=8, horizon=3, negatives=64, folds=3)
 STILL = Training(epochs=2, batch=127, history=8, horizon=3, negatives=64, folds=3, dropout=0.0)
+BAGS = BagTraining(epochs=3, batch=127, history=6, targets=4, negatives=64)
+# So many neighbours that all are drawn, and nothing is left out.
+WHOLE = NeighbourTraining(
+    epochs=2,
+    batch=127,
+    history=8,
+    horizon=3,
+    negatives=64,
+    folds=2,
+    views=2,
+    neighbours=100_000,
+    layers=1,
+    event_dropout=0.0,
+    surface_dropout=0.0,
+    dropout=0.0,
+    missing=0.0,
+    new=0.0,
+)
+GNN = replace(WHOLE, epochs=4, neighbours=8, dropout=0.5, event_dropout=0.3, missing=0.15, rate=0.01)
 FITS: dict[str, dict[str, Any]] = {
+    "bags": {"choice": CHOICE, "training": BAGS, "share": 1.0},
+    "gnn exact": {"model": "gnn", "choice": CHOICE, "training": WHOLE, "share": 1.0},
+    "gnn": {"model": "gnn", "choice": CHOICE, "training": GNN, "share": 1.0},
     "killed": {"choice": CHOICE, "training": SMALL, "share": 1.0},
     "exact": {"choice": CHOICE, "training": STILL, "share": 1.0},
     "drawn": {"choice": CHOICE, "training": SMALL},
@@ -61,7 +84,7 @@ def fitted(name: str, **more: Any) -> tuple[Any, list[Any]]:
     """The fit of a name, and its steps."""
     steps: list[Any] = []
     options = {"model": "hybrid", "dim": 8, "device": "cpu", **FITS[name]}
-    if options["model"] == "hybrid":
+    if options["model"] != "autocovariance":
         options = {"report": steps.append, **options, **more}
     return fit(pairs(), **options), steps
 

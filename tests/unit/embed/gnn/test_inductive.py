@@ -98,7 +98,7 @@ def test_the_loss_falls_and_targets_outrank_the_rest(walk: str) -> None:
     assert [step.number for step in found] == list(range(1, one.steps + 1))
     assert loss() < before
     one.model.eval()
-    asked, positive, candidates = one._ranked(one._batches[0])
+    _, asked, positive, candidates = one._ranked(one._batches[0])
     scores, known, _, _ = candidates[one.nodes.events.things["host"]]
     share = (positive[:, :1] > scores).float()[~known].mean()
     assert share > 0.7
@@ -128,7 +128,7 @@ def test_negatives_belong_to_their_own_anchor(walk: str) -> None:
     group = one._batches[1]
     one.model.eval()
     torch.manual_seed(5)
-    asked, _, candidates = one._ranked(group)
+    _, asked, _, candidates = one._ranked(group)
     torch.manual_seed(5)
     drawn = {first: one._negatives(first, end)[0] for first, end in one._types}
     for first, (scores, known, log_q, hardest) in candidates.items():
@@ -147,6 +147,24 @@ def test_negatives_belong_to_their_own_anchor(walk: str) -> None:
         torch.testing.assert_close(scores, user @ thing.T)
         best = scores.masked_fill(known, -torch.inf).topk(5).values
         torch.testing.assert_close(scores.gather(1, hardest), best)
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_nodes_that_are_taken_for_new_have_nothing_of_the_walk_nor_of_their_events(walk: str) -> None:
+    g, content = world()
+    users = np.random.default_rng(0).normal(size=(USERS, 3))
+    one = trainer(g, walk, replace(SMALL, new=1 - 1e-9, missing=0.0), host=content, user=users)
+    group = one._batches[0]
+    targets = one.views[group.view].targets
+    assert targets is not None
+    actors, things = targets.actor[group.rows], one.nodes.events.things["host"] + torch.arange(COLD, HOSTS)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        user, thing = one._vectors(group, actors, things)
+        assert not user.any()
+        assert not thing.any()
+        one.model.eval()
+        assert all(x.any() for x in one._vectors(group, actors, things))
 
 
 @pytest.mark.parametrize("walk", WALKS)

@@ -1,0 +1,49 @@
+"""How a verdict is shown: a line for each gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphrep.cli.show import table_lines
+
+
+def gate_lines(gate: Mapping[str, Any]) -> list[str]:
+    """The gate report of a day or of a release: the verdict, who let it through, and every gate.
+
+    >>> check = {"name": "zero_rows", "scope": "user", "value": 0.5, "interval": None, "rows": 9}
+    >>> check |= {"limits": {"green_max": 0.0}, "colour": "amber", "note": ""}
+    >>> for line in gate_lines({"colour": "amber", "checks": [check], "approval": None}): print(line)
+    gate       type  value  green  amber  colour
+    zero_rows  user  0.5    ≤ 0    any    amber
+    gates: amber
+    """
+    rows = [
+        [
+            check["name"],
+            check["scope"],
+            _value(check),
+            _range(check["limits"], "green"),
+            _range(check["limits"], "amber"),
+            check["colour"],
+            check["note"],
+        ]
+        for check in gate["checks"]
+    ]
+    lines = table_lines(["gate", "type", "value", "green", "amber", "colour", ""], rows)
+    approval = gate.get("approval")
+    by = f", {approval['kind']} by {approval['name']}: {approval['reason']}" if approval else ""
+    return [*lines, f"gates: {gate['colour']}{by}"]
+
+
+def _value(check: Mapping[str, Any]) -> str:
+    value, interval = check["value"], check["interval"]
+    if value is None or isinstance(value, str):
+        return "–" if value is None else value
+    return f"{value:.4g}" + (f" ({interval[0]:.4g} to {interval[1]:.4g})" if interval else "")
+
+
+def _range(limits: Mapping[str, float], colour: str) -> str:
+    least, most = limits.get(f"{colour}_min"), limits.get(f"{colour}_max")
+    parts = ([] if least is None else [f"≥ {least:g}"]) + ([] if most is None else [f"≤ {most:g}"])
+    return ", ".join(parts) or "any"
