@@ -9,7 +9,7 @@ over no row is NaN. Wrong shapes and k below 1 raise InputError.
 
 Notation: ``h_i`` is 1 if the candidate at place i = 1, 2, … is relevant and else 0; ``R`` is the number of
 distinct relevant candidates. Source, where none is named: Manning, Raghavan, Schütze, Introduction to
-Information Retrieval (2008), sections 8.3 and 8.4.
+Information Retrieval (2008), sections 8.3 and 8.4. Metrics of effects stand in ``uplift`` and ``uplift_naive``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,17 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from graphrep.errors import InputError
+from graphrep.evaluate.uplift import autoc as autoc
+from graphrep.evaluate.uplift import auuc as auuc
+from graphrep.evaluate.uplift import best_constant_arm as best_constant_arm
+from graphrep.evaluate.uplift import policy_value as policy_value
+from graphrep.evaluate.uplift import qini as qini
+from graphrep.evaluate.uplift import toc_curve as toc_curve
+from graphrep.evaluate.uplift_naive import causalml_auuc as causalml_auuc
+from graphrep.evaluate.uplift_naive import causalml_qini as causalml_qini
+from graphrep.evaluate.uplift_naive import sklift_auuc as sklift_auuc
+from graphrep.evaluate.uplift_naive import sklift_qini as sklift_qini
+from graphrep.evaluate.uplift_naive import uplift_at_k as uplift_at_k
 
 Relevant = Sequence[Collection[int]] | Collection[int]
 Rows = NDArray[np.float64]
