@@ -73,13 +73,13 @@ def test_the_worked_example_reaches_a_release(place: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not KUAIRAND.is_dir(), reason="the KuaiRand slice is not beside the repository")
-def test_the_last_days_of_kuairand_run_and_every_user_of_the_window_is_found(place: Path) -> None:
-    """The README runs four days one by one; the last two show what a day after another does, in half the time."""
+def test_the_last_day_of_kuairand_runs_and_every_user_of_the_window_is_found(place: Path) -> None:
+    """The README runs four days one by one, the last of them takes a quarter of the time."""
     (place / "data").mkdir()
     (place / "data" / "KuaiRand-Pure").symlink_to(KUAIRAND)
     for command in commands("Public data"):
         if "kuairand" in command:
-            sh(command.replace("in 01 02 03 04;", "in 03 04;"), place)
+            sh(command.replace("in 01 02 03 04;", "in 04;"), place)
     warehouse = place / "warehouse-kuairand"
     release = open_release(warehouse, verify=True)
     assert release.release_id == "2022-05-04.1"
