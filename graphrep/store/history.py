@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,13 +70,21 @@ def open_catalog(warehouse: Path, name: str, properties: Mapping[str, str]) -> I
     if not given:
         place.mkdir(parents=True, exist_ok=True)
         given = {"type": "sql", "uri": f"sqlite:///{place}/catalog.db", "warehouse": f"file://{place}"}
-    with _one_line(str(given.get("uri", name))):
+    with _one_line(_without_password(str(given.get("uri", name)))):
         with files.locked(place.parent / ".history.made.lock"):  # its own: two cannot make one database
             catalog = load_catalog(name, **given)
         try:
             yield catalog
         finally:
             catalog.close()
+
+
+def _without_password(address: str) -> str:
+    """
+    >>> _without_password("postgresql://me:secret@host/db"), _without_password("sqlite:////a:b@c.db")
+    ('postgresql://me:***@host/db', 'sqlite:////a:b@c.db')
+    """
+    return re.sub(r"^([^/]*//[^/:@]*):[^/@]*@", r"\1:***@", address)
 
 
 @contextmanager
