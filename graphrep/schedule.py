@@ -1,4 +1,4 @@
-"""What the daily DAG runs, as data: settings from the environment, one command per stage.
+"""What the DAGs run, as data: settings from the environment, one command per task.
 
 Airflow parses a DAG file every few seconds, so this module imports the standard library and two light modules
 of graphrep: no room, no pydantic, no torch, no pyspark, not even Airflow.
@@ -12,6 +12,10 @@ GRAPHREP_CONFIG        YAML file of settings                                    
 GRAPHREP_LOGS          directory of raw logs, in place of the configured one           as configured
 GRAPHREP_WAREHOUSE     directory of the warehouse, in place of the configured one      as configured
 GRAPHREP_SPARK_MASTER  given to spark-submit as --master                               spark-submit's own
+GRAPHREP_FIRST_DAY     first data day that is published; days before it fill windows    that of the first graph
+GRAPHREP_PATIENCE_H    hours that a day waits for one before it that does not come     6
+GRAPHREP_ERASURES      directory of files of keys to be erased, one a request          erasures
+GRAPHREP_ALERT_URL     webhook that is told of failures and held days                  none: the log alone
 GRAPHREP_BIN           directory of graphrep, spark-submit and python; empty: search   .venv/bin
                        the worker's PATH
 ====================== =============================================================== ==================
@@ -19,10 +23,13 @@ GRAPHREP_BIN           directory of graphrep, spark-submit and python; empty: se
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from graphrep import vocab
 from graphrep.errors import GateRefusedError, InputError
@@ -33,8 +40,36 @@ DATA_DAY = "{{ data_interval_start | ds }}"
 FINAL_EXIT_CODES = (InputError.exit_code, GateRefusedError.exit_code)
 """Bad input and a refused day stay so however often they are tried; every other failure may pass."""
 
+GRAPH_ASSET, VECTORS_ASSET, VERDICT_ASSET = "graphrep/graph", "graphrep/vectors", "graphrep/verdict"
 RELEASE_ASSET = "graphrep/release"
-"""Name of the asset that a published day updates; a ranker's DAG is scheduled on it."""
+"""Names of the assets that a day updates on its way; a ranker's DAG is scheduled on the last. Each is a hint: whoever
+is woken by one asks the manifests what is missing."""
+
+SPARK_POOL, TRAIN_POOL, PUBLISH_POOL = "graphrep_spark", "graphrep_train", "graphrep_publish"
+POOLS = {
+    SPARK_POOL: (2, "Spark jobs of graphrep"),
+    TRAIN_POOL: (1, "trainings: as many as there are GPUs"),
+    PUBLISH_POOL: (1, "one writer of releases, history and exports"),
+}
+"""Name → slots, meaning; ``airflow pools import`` reads :func:`pools_json`."""
+
+DEFAULTS: dict[str, Any] = {
+    "owner": "graphrep",
+    "retries": 2,
+    "retry_delay": timedelta(minutes=5),
+    "retry_exponential_backoff": 2.0,  # the factor: 5 min, then 10
+    "max_retry_delay": timedelta(hours=1),
+    "execution_timeout": timedelta(hours=4),
+}
+"""Of every task of every DAG. Exit codes 2 and 3 are not retried: see ``graphrep.operators``."""
+
+TAGS = ["graphrep", "embeddings"]
+
+CHOSEN_DAY = '{{ ti.xcom_pull(task_ids="due") }}'
+"""Airflow template of the data day of a run that an asset or the clock woke: what task ``due`` answered."""
+
+APPROVED = ' --approve "$APPROVED_BY" --reason "approved in Airflow"'
+"""What is added to ``publish`` for an amber day; the name comes from the environment and stands in no line."""
 
 SPARK_STAGES = (vocab.LOGS, vocab.EDGES, vocab.GRAPH)
 
@@ -49,6 +84,10 @@ class Settings:
     warehouse: Path | None
     spark_master: str | None
     bin: Path | None
+    first_day: str | None = None
+    patience_hours: int = 6
+    erasures: Path = Path("erasures")
+    alert_url: str | None = None
 
 
 def settings_from(environ: Mapping[str, str], home: Path) -> Settings:
@@ -70,7 +109,21 @@ def settings_from(environ: Mapping[str, str], home: Path) -> Settings:
         warehouse=path("GRAPHREP_WAREHOUSE"),
         spark_master=environ.get("GRAPHREP_SPARK_MASTER") or None,
         bin=path("GRAPHREP_BIN") if "GRAPHREP_BIN" in environ else home / ".venv" / "bin",
+        first_day=environ.get("GRAPHREP_FIRST_DAY") or None,
+        patience_hours=int(environ.get("GRAPHREP_PATIENCE_H") or 6),
+        erasures=path("GRAPHREP_ERASURES") or home / "erasures",
+        alert_url=environ.get("GRAPHREP_ALERT_URL") or None,
     )
+
+
+def pools_json() -> str:
+    """What ``airflow pools import`` reads.
+
+    >>> json.loads(pools_json())["graphrep_publish"]["slots"]
+    1
+    """
+    pools = {n: {"slots": s, "description": d, "include_deferred": False} for n, (s, d) in POOLS.items()}
+    return json.dumps(pools, indent=1)
 
 
 def stage_command(stage: str, settings: Settings, ds: str = DATA_DAY) -> list[str]:
@@ -94,11 +147,30 @@ def stage_command(stage: str, settings: Settings, ds: str = DATA_DAY) -> list[st
     return [*words, "--ds", ds]
 
 
-def shell_line(stage: str, settings: Settings, ds: str = DATA_DAY) -> str:
-    """The command as one line of bash, which can be copied from the Airflow page and run by hand.
+def command(words: Sequence[str], settings: Settings) -> list[str]:
+    """The words of a command of ``graphrep`` with its configuration and its places."""
+    places = ["--config", str(settings.config)]
+    if settings.warehouse:
+        places += ["--warehouse", str(settings.warehouse)]
+    return ["graphrep", *words, *places]
+
+
+def due_command(stage: str, settings: Settings) -> list[str]:
+    """The words of the command that prints the day that a stage is to be run for next."""
+    first = ["--first", settings.first_day] if settings.first_day else []
+    return command(["due", stage, *first, "--patience", str(settings.patience_hours)], settings)
+
+
+def line(words: Sequence[str], settings: Settings) -> str:
+    """A command as one line of bash, which can be copied from the Airflow page and run by hand.
 
     ``GRAPHREP_BIN`` goes in front of PATH instead of in front of the command, because spark-submit looks
     there for the python that runs the job.
     """
-    line = shlex.join(stage_command(stage, settings, ds))
-    return f'PATH={shlex.quote(str(settings.bin))}:"$PATH" {line}' if settings.bin else line
+    joined = shlex.join(words)
+    return f'PATH={shlex.quote(str(settings.bin))}:"$PATH" {joined}' if settings.bin else joined
+
+
+def shell_line(stage: str, settings: Settings, ds: str = DATA_DAY) -> str:
+    """:func:`stage_command` as one line of bash."""
+    return line(stage_command(stage, settings, ds), settings)

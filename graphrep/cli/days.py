@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,23 @@ def _shown_if_held(warehouse: Path, ds: str, as_json: bool) -> Iterator[None]:
             else:
                 print_lines(gate_lines(gate))
         raise
+
+
+@app.command(epilog="Example: graphrep due embed --config configs/local.yaml --warehouse demo/warehouse")
+def due(
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="embed, or publish.")],
+    config: Config,
+    logs: Logs = None,
+    warehouse: Warehouse = None,
+    first: Annotated[str | None, typer.Option("--first", help="First day that is to be published.")] = None,
+    patience: Annotated[int, typer.Option("--patience", min=0, help="Hours that a day waits for those before.")] = 6,
+) -> None:
+    """Print the day that a stage is to be run for next, or an empty line; a scheduler may have lost a hint."""
+    from graphrep.pipeline.due import next_day
+
+    opened = _open_run(config, logs, warehouse)
+    found = next_day(opened, stage, at=now(), patience=dt.timedelta(hours=patience), first=first)
+    print_lines([found or ""])
 
 
 def _stage_command(stage: str, doc: str) -> None:

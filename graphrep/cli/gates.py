@@ -1,11 +1,33 @@
-"""How a verdict is shown: a line for each gate."""
+"""How a verdict is shown, a line for each gate: ``gates`` shows a day's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from graphrep.cli.show import table_lines
+import typer
+
+from graphrep import vocab
+from graphrep.cli.options import LOCAL, AsJson, Config, Ds, Warehouse, warehouse_of
+from graphrep.cli.show import print_json, print_lines, table_lines
+from graphrep.errors import InputError
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: graphrep gates --ds 2026-03-14 --warehouse demo/warehouse")
+def gates(ds: Ds, config: Config = LOCAL, warehouse: Warehouse = None, as_json: AsJson = False) -> None:
+    """How a day was judged, gate by gate; the last line is the verdict."""
+    from graphrep.store import runlog
+
+    judged = runlog.read_stage(warehouse_of(config, warehouse), ds, vocab.EVALUATE)
+    if not judged:
+        fix = f"run graphrep evaluate --ds {ds} first"
+        raise InputError(f"the verdict of {ds}", found="none", where="graphrep gates", fix=fix)
+    if as_json:
+        print_json(judged["gate"])
+    else:
+        print_lines(gate_lines(judged["gate"]))
 
 
 def gate_lines(gate: Mapping[str, Any]) -> list[str]:

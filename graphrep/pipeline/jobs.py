@@ -1,4 +1,8 @@
-"""What ``spark_jobs/`` call: one Spark stage of one day, under a session that spark-submit configured."""
+"""What ``spark_jobs/`` call: one Spark stage of one run, under a session that spark-submit configured.
+
+Stages ``logs`` and ``edges`` of a run cover the days of its window, too: those that were never made, and those that a
+late delivery tells of. What is done is not done again.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from graphrep.config import load_config
 from graphrep.errors import GraphrepError, of_system
 from graphrep.pipeline.context import Run
 from graphrep.pipeline.embed import graph_record
-from graphrep.pipeline.run import run_stage
+from graphrep.pipeline.run import run_day
 
 PathLike = str | Path
 
@@ -70,7 +74,7 @@ def _opened(config: PathLike, logs: PathLike | None, warehouse: PathLike | None)
 
 
 def _run(stage: str, ds: str, config: PathLike, logs: PathLike | None, warehouse: PathLike | None) -> None:
-    run_stage(_opened(config, logs, warehouse), stage, ds, at=dt.datetime.now(dt.UTC))
+    run_day(_opened(config, logs, warehouse), ds, at=dt.datetime.now(dt.UTC), first=stage, last=stage)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,17 @@ FINGERPRINT = "fingerprint"
 
 def run_manifest_path(warehouse: Path, ds: str) -> Path:
     return warehouse / "runs" / ds / "manifest.json"
+
+
+def days(warehouse: Path) -> list[str]:
+    """The days that have a manifest, in order."""
+    root = warehouse / "runs"
+    return sorted(path.parent.name for path in root.glob("*/manifest.json")) if root.is_dir() else []
+
+
+def written(warehouse: Path, ds: str) -> dt.datetime:
+    """When a day's manifest was written last, UTC."""
+    return dt.datetime.fromtimestamp(run_manifest_path(warehouse, ds).stat().st_mtime, dt.UTC)
 
 
 def read_run(warehouse: Path, ds: str) -> dict[str, Any]:

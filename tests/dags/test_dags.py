@@ -1,26 +1,38 @@
-"""The DAG under a real Airflow on SQLite; the programs of a stage are scripts that note their words."""
+"""The DAGs under a real Airflow on SQLite; the programs that they call are scripts that note their words."""
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 from graphrep import vocab
 from graphrep.errors import InputError
-from graphrep.schedule import DATA_DAY, settings_from, shell_line, stage_command
+from graphrep.schedule import (
+    CHOSEN_DAY,
+    DATA_DAY,
+    SPARK_STAGES,
+    due_command,
+    pools_json,
+    settings_from,
+    shell_line,
+    stage_command,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOME = Path("/srv/graphrep")
 STUB = """#!/bin/sh
 { printf '%s' "${0##*/}"; printf '\\t%s' "$@"; printf '\\n'; } >> "$STUB_CALLS"
 case "$*" in *"$STUB_FAILS"*) exit "$STUB_CODE";; esac
+case "$1" in due) echo "$STUB_DUE";; gates) echo "gates: $STUB_COLOUR";; esac
 """
 
 # ---- commands, without Airflow -------------------------------------------------------------------
@@ -101,146 +113,248 @@ def test_importing_the_schedule_loads_nothing_heavy() -> None:
     assert loaded.isdisjoint({"airflow", "numpy", "pyarrow", "pydantic", "pyspark", "torch", "yaml"})
 
 
-# ---- the DAG file, read by Airflow ---------------------------------------------------------------
+def test_what_is_due_is_asked_with_the_first_day_and_the_patience() -> None:
+    settings = settings_from({"GRAPHREP_FIRST_DAY": "2026-03-01", "GRAPHREP_PATIENCE_H": "2"}, HOME)
+    asked = ["graphrep", "due", "embed", "--first", "2026-03-01", "--patience", "2"]
+    assert due_command(vocab.EMBED, settings) == [*asked, "--config", "/srv/graphrep/configs/local.yaml"]
 
 
-def real_airflow(folder: Path, *words: str, **variables: str) -> Any:
-    """The answer of real_airflow.py in its own process, with AIRFLOW_HOME in ``folder``."""
-    ours = ("AIRFLOW", "GRAPHREP_", "PYTHONWARN")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    environ = inherited | {
-        "AIRFLOW_HOME": str(folder / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        **variables,
-    }
-    out = folder / "answer.json"
-    script = Path(__file__).with_name("real_airflow.py")
-    program = [sys.executable, str(script), words[0], str(out), *words[1:]]
-    done = subprocess.run(program, env=environ, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return json.loads(out.read_text())
+# ---- the DAG files, read by Airflow --------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def dag(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def parsed(tmp_path_factory: pytest.TempPathFactory, real_airflow: Any) -> dict[str, Any]:
     facts: dict[str, Any] = real_airflow(tmp_path_factory.mktemp("parse"), "parse")
     assert facts["import_errors"] == {}
-    assert facts["dags"] == ["graphrep_daily"]
     return facts
 
 
-def test_tasks_are_the_stages_in_a_chain(dag: dict[str, Any]) -> None:
-    assert [task["id"] for task in dag["tasks"]] == list(vocab.STAGES)
-    assert [task["downstream"] for task in dag["tasks"]] == [[stage] for stage in vocab.STAGES[1:]] + [[]]
+@pytest.fixture(scope="module")
+def dags(parsed: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = parsed["dags"]
+    assert sorted(found) == ["embed_daily", "graph_daily", "publish_daily"]
+    return found
 
 
-def test_every_task_has_an_owner_retries_with_growing_waits_and_a_time_limit(dag: dict[str, Any]) -> None:
-    for task in dag["tasks"]:
-        assert task["owner"] == "graphrep", task["id"]
-        assert task["retries"] == 2, task["id"]
-        assert task["backoff"] > 1, task["id"]  # 1 multiplies the wait by one
-        assert task["timeout_s"] is not None, task["id"]
-        assert 0 < task["timeout_s"] <= 24 * 3600, task["id"]
+def test_every_task_has_an_owner_retries_with_growing_waits_a_time_limit_and_somebody_to_tell(
+    dags: dict[str, Any],
+) -> None:
+    for name, dag in dags.items():
+        for task in dag["tasks"]:
+            where = f"{name}.{task['id']}"
+            assert task["owner"] == "graphrep", where
+            assert task["retries"] == 2, where
+            assert task["backoff"] > 1, where  # 1 multiplies the wait by one
+            assert task["limit_s"] is not None, where
+            assert 0 < task["limit_s"] <= 24 * 3600, where
+            assert task["told"], where
 
 
-def test_one_run_a_day_at_two_utc_without_catching_up(dag: dict[str, Any]) -> None:
-    assert dag["timetable"] == ["CronDataIntervalTimetable", "0 2 * * *", "UTC"]
-    assert dag["catchup"] is False
-    assert dag["max_active_runs"] == 1
-    assert "graphrep" in dag["tags"]
+def test_every_dag_is_tagged_has_a_deadline_and_does_not_catch_up(dags: dict[str, Any]) -> None:
+    for name, dag in dags.items():
+        assert dag["tags"] == ["embeddings", "graphrep"], name
+        assert dag["catchup"] is False, name
+        assert all(0 < seconds <= 24 * 3600 for seconds in dag["deadline_s"]), name
+        assert dag["deadline_s"], name
+    assert [dags[name]["max_active_runs"] for name in ("graph_daily", "embed_daily", "publish_daily")] == [1, 1, 3]
 
 
-def test_only_publishing_updates_the_release_asset(dag: dict[str, Any]) -> None:
-    outlets = {task["id"]: task["outlets"] for task in dag["tasks"] if task["outlets"]}
-    assert outlets == {vocab.PUBLISH: ["graphrep/release"]}
-
-
-def test_commands_are_those_of_the_schedule(dag: dict[str, Any]) -> None:
-    settings = settings_from({}, REPOSITORY)
-    assert {task["id"]: task["command"] for task in dag["tasks"]} == {
-        stage: shell_line(stage, settings) for stage in vocab.STAGES
+def test_graphs_go_by_the_clock_and_the_others_by_hints_and_by_the_clock(dags: dict[str, Any]) -> None:
+    assert dags["graph_daily"]["timetable"] == ["CronDataIntervalTimetable", "0 2 * * *", "UTC"]
+    assert dags["embed_daily"]["timetable"] == ["AssetOrTimeSchedule", "20 * * * *", "UTC"]
+    assert dags["publish_daily"]["timetable"] == ["AssetOrTimeSchedule", "40 * * * *", "UTC"]
+    woken = {name: dag["woken_by"] for name, dag in dags.items()}
+    assert woken == {
+        "graph_daily": [],
+        "embed_daily": ["graphrep/graph", "graphrep/release", "graphrep/verdict"],
+        "publish_daily": ["graphrep/vectors"],
     }
-    for task in dag["tasks"]:
-        assert shlex.split(task["command"])[-2:] == ["--ds", "{{ data_interval_start | ds }}"]
 
 
-def test_parsing_is_quick_and_loads_no_room(dag: dict[str, Any]) -> None:
-    assert dag["seconds"] < 2
-    loaded = set(dag["modules"])
+def test_who_hints_at_what(dags: dict[str, Any]) -> None:
+    outlets = {
+        f"{name}.{task['id']}": task["outlets"]
+        for name, dag in dags.items()
+        for task in dag["tasks"]
+        if task["outlets"]
+    }
+    assert outlets == {
+        "graph_daily.graph": ["graphrep/graph"],
+        "embed_daily.embed": ["graphrep/vectors"],
+        "publish_daily.gate": ["graphrep/verdict"],
+        "publish_daily.publish": ["graphrep/release"],
+        "publish_daily.publish_approved": ["graphrep/release"],
+    }
+
+
+def test_tasks_run_in_the_pools_that_are_to_be_made(dags: dict[str, Any]) -> None:
+    used = {task["pool"] for dag in dags.values() for task in dag["tasks"]} - {"default_pool"}
+    assert used == set(json.loads(pools_json()))
+    assert {task["pool"] for task in dags["publish_daily"]["tasks"]} == {"graphrep_publish"}
+    assert json.loads(pools_json())["graphrep_publish"]["slots"] == 1
+
+
+def test_commands_are_those_of_the_schedule(dags: dict[str, Any]) -> None:
+    settings = settings_from({}, REPOSITORY)
+    commands = {task["id"]: task["command"] for dag in dags.values() for task in dag["tasks"]}
+    for stage in SPARK_STAGES:
+        assert commands[stage] == shell_line(stage, settings)
+        assert shlex.split(commands[stage])[-2:] == ["--ds", "{{ data_interval_start | ds }}"]
+    for stage in (vocab.EMBED, vocab.EVALUATE, vocab.PUBLISH):
+        assert commands[stage] == shell_line(stage, settings, CHOSEN_DAY)
+        assert shlex.split(commands[stage])[-2:] == ["--ds", CHOSEN_DAY], "what Jinja reads is whole"
+
+
+def test_parsing_is_quick_and_loads_no_room(parsed: dict[str, Any]) -> None:
+    assert parsed["seconds"] < 2
+    loaded = set(parsed["modules"])
     assert {m for m in loaded if m.split(".")[0] == "graphrep"} == {
         "graphrep",
         "graphrep.errors",
+        "graphrep.operators",
         "graphrep.schedule",
         "graphrep.vocab",
     }
     assert {m.split(".")[0] for m in loaded}.isdisjoint({"numpy", "pyarrow", "pyspark", "torch"})
 
 
-# ---- the DAG, run by Airflow ---------------------------------------------------------------------
+# ---- the DAGs, run by Airflow, the programs replaced by stubs ------------------------------------
 
-PASSES = {"logical_date": "2026-03-05T02:00:00+00:00", "STUB_FAILS": "", "STUB_CODE": "0"}
-BAD_INPUT = {"logical_date": "2026-03-06T02:00:00+00:00", "STUB_FAILS": "logs_job.py", "STUB_CODE": "2"}
-REFUSED = {"logical_date": "2026-03-07T02:00:00+00:00", "STUB_FAILS": "evaluate", "STUB_CODE": "3"}
-BROKEN = {"logical_date": "2026-03-08T02:00:00+00:00", "STUB_FAILS": "embed", "STUB_CODE": "1"}
+GOOD = {"STUB_FAILS": "nothing", "STUB_CODE": "0", "STUB_DUE": "2026-03-04", "STUB_COLOUR": "green"}
+GRAPH = {"dag": "graph_daily", "logical_date": "2026-03-05T02:00:00+00:00"}
+SCENARIOS = {
+    "graph": {**GOOD, **GRAPH},
+    "bad input": {
+        **GOOD,
+        **GRAPH,
+        "logical_date": "2026-03-06T02:00:00+00:00",
+        "STUB_FAILS": "logs_job",
+        "STUB_CODE": "2",
+    },
+    "embed": {**GOOD, "dag": "embed_daily"},
+    "nothing due": {**GOOD, "dag": "embed_daily", "STUB_DUE": ""},
+    "broken": {**GOOD, "dag": "embed_daily", "STUB_FAILS": "embed --config", "STUB_CODE": "1"},
+    "green": {**GOOD, "dag": "publish_daily"},
+    "red": {**GOOD, "dag": "publish_daily", "STUB_COLOUR": "red"},
+    "refused": {**GOOD, "dag": "publish_daily", "STUB_FAILS": "publish --config", "STUB_CODE": "3"},
+}
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """An address, and what was posted to it."""
+    posted: list[dict[str, Any]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/", posted
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, webhook: Any, real_airflow: Any) -> dict[str, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("run")
     (folder / "bin").mkdir()
     for name in ("graphrep", "spark-submit"):
         stub = folder / "bin" / name
         stub.write_text(STUB)
         stub.chmod(0o755)
-    names = ("passes", "bad input", "refused", "broken")
     answers = real_airflow(
         folder,
         "run",
-        json.dumps([PASSES, BAD_INPUT, REFUSED, BROKEN]),
+        json.dumps(list(SCENARIOS.values())),
         GRAPHREP_BIN=str(folder / "bin"),
         GRAPHREP_WAREHOUSE=str(folder / "warehouse"),
+        GRAPHREP_ALERT_URL=webhook[0],
         STUB_CALLS=str(folder / "calls"),
     )
-    return dict(zip(names, answers, strict=True))
+    return dict(zip(SCENARIOS, answers, strict=True))
 
 
-def stages_called(run: dict[str, Any]) -> list[str]:
-    """The stage of each stub call: the CLI's first word, or the name of the Spark job."""
+def called(run: dict[str, Any]) -> list[str]:
+    """What was called: the CLI's first word, or the name of the Spark job."""
     return [Path(call[1]).name.removesuffix("_job.py") for call in run["calls"]]
 
 
-def test_a_good_day_runs_every_stage_once_and_updates_the_asset(runs: dict[str, dict[str, Any]]) -> None:
-    run = runs["passes"]
+def test_a_graph_day_is_keyed_by_the_start_of_its_interval_and_says_so(runs: dict[str, dict[str, Any]]) -> None:
+    run = runs["graph"]
     assert run["state"] == "success"
-    assert stages_called(run) == list(vocab.STAGES)
-    assert run["asset_events"] == 1
-
-
-def test_a_run_is_keyed_by_the_start_of_its_interval(runs: dict[str, dict[str, Any]]) -> None:
-    assert PASSES["logical_date"].startswith("2026-03-05")
-    assert [call[-2:] for call in runs["passes"]["calls"]] == [["--ds", "2026-03-04"]] * len(vocab.STAGES)
+    assert called(run) == list(SPARK_STAGES)
+    assert [call[-2:] for call in run["calls"]] == [["--ds", "2026-03-04"]] * 3
+    assert [[name, told["ds"]] for name, told in run["told"]] == [["graphrep/graph", "2026-03-04"]]
 
 
 def test_bad_input_fails_at_once(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["bad input"]
-    assert run["state"] == "failed"
+    assert (run["state"], run["told"]) == ("failed", [])
     assert run["tasks"][vocab.LOGS] == ["failed", 1]
-    assert stages_called(run) == [vocab.LOGS]
+    assert called(run) == [vocab.LOGS, "gates"], "whoever is told gets the gates, if there are any"
 
 
-def test_a_refused_day_fails_at_once_and_publishes_nothing(runs: dict[str, dict[str, Any]]) -> None:
-    run = runs["refused"]
-    assert run["state"] == "failed"
-    assert run["tasks"][vocab.EVALUATE] == ["failed", 1]
-    assert run["tasks"][vocab.PUBLISH][0] == "upstream_failed"
-    assert stages_called(run) == list(vocab.STAGES[:-1])
-    assert run["asset_events"] == 0
+def test_vectors_are_made_of_the_day_that_is_due(runs: dict[str, dict[str, Any]]) -> None:
+    run = runs["embed"]
+    assert run["state"] == "success"
+    assert called(run) == ["due", vocab.EMBED]
+    assert run["calls"][1][-2:] == ["--ds", "2026-03-04"]
+    assert [[name, told["ds"]] for name, told in run["told"]] == [["graphrep/vectors", "2026-03-04"]]
+
+
+def test_where_nothing_is_due_nothing_is_done_and_nobody_woken(runs: dict[str, dict[str, Any]]) -> None:
+    run = runs["nothing due"]
+    assert (run["state"], run["told"]) == ("success", [])
+    assert called(run) == ["due"]
+    assert {task: state for task, (state, _) in run["tasks"].items()} == {"due": "skipped", vocab.EMBED: "skipped"}
 
 
 def test_any_other_failure_is_tried_three_times(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["broken"]
     assert run["state"] == "failed"
     assert run["tasks"][vocab.EMBED] == ["failed", 3]
-    assert stages_called(run) == [vocab.LOGS, vocab.EDGES, vocab.GRAPH] + [vocab.EMBED] * 3
+    assert called(run) == ["due", *[vocab.EMBED] * 3, "gates"]
+
+
+def test_a_green_day_is_published_and_verified_without_a_person(runs: dict[str, dict[str, Any]]) -> None:
+    run = runs["green"]
+    assert run["state"] == "success"
+    assert called(run) == ["due", vocab.EVALUATE, "gates", vocab.PUBLISH, "releases"]
+    assert [name for name, _ in run["told"]] == ["graphrep/verdict", "graphrep/release"]
+    assert run["told"][0][1]["answer"] == "gates: green"
+    assert run["tasks"]["approve"][0] == run["tasks"]["publish_approved"][0] == "skipped"
+
+
+def test_a_red_day_fails_without_a_retry_and_nothing_is_published(runs: dict[str, dict[str, Any]]) -> None:
+    run = runs["red"]
+    assert (run["state"], run["told"]) == ("failed", [])
+    assert run["tasks"]["gate"] == ["failed", 1]
+    assert vocab.PUBLISH not in called(run)
+
+
+def test_a_day_that_publishing_refuses_is_not_tried_again(runs: dict[str, dict[str, Any]]) -> None:
+    run = runs["refused"]
+    assert run["tasks"][vocab.PUBLISH] == ["failed", 1]
+    assert [name for name, _ in run["told"]] == ["graphrep/verdict"]
+
+
+def test_the_webhook_is_told_of_each_failure_once_with_the_day_and_its_gates(
+    runs: dict[str, dict[str, Any]], webhook: Any
+) -> None:
+    told = [(message["dag"], message["task"], message["ds"], message["gates"]) for message in webhook[1]]
+    assert told == [
+        ("graph_daily", "logs", "2026-03-05", "gates: green\n"),
+        ("embed_daily", "embed", "2026-03-04", "gates: green\n"),
+        ("publish_daily", "gate", "2026-03-04", "gates: red\n"),
+        ("publish_daily", "publish", "2026-03-04", "gates: green\n"),
+    ]
+    assert runs

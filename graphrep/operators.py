@@ -1,0 +1,148 @@
+"""Airflow operators for graphrep's commands, and who is told when one fails. Imported by DAG files: nothing heavy here.
+
+A command's exit code says what may help: 2 (bad input) and 3 (a gate held the day) fail the task at once, anything else
+is tried again. What a command prints last is its answer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import urllib.request
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import Asset, BranchMixIn, Context
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from graphrep import vocab
+from graphrep.schedule import FINAL_EXIT_CODES, Settings, command, line, settings_from
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_S = 30
+"""For a webhook, and for the gates of a day to be read: who is told must not hold up who works."""
+
+
+class CommandOperator(BashOperator):
+    """A command whose final exit codes fail the task at once; any other failure is retried.
+
+    BashOperator tells exit codes apart only to skip the task, so the skip is turned into the failure it is.
+
+    Args:
+        command_line: of bash; a template.
+        settings: where it runs.
+        told: what the assets of ``outlets`` are told beside the command's answer, such as the data day; templates.
+    """
+
+    template_fields = (*BashOperator.template_fields, "told")
+
+    def __init__(
+        self, *, command_line: str, settings: Settings, told: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> None:
+        kwargs = {"append_env": True, **kwargs}
+        super().__init__(
+            bash_command=command_line, cwd=str(settings.home), skip_on_exit_code=FINAL_EXIT_CODES, **kwargs
+        )
+        self.told, self.settings = dict(told or {}), settings
+
+    def execute(self, context: Context) -> Any:
+        try:
+            answer = super().execute(context)
+        except AirflowSkipException as final:
+            reason = "bad input (exit code 2) or a day that a gate refused (3); the log above says which"
+            raise AirflowFailException(f"{self.task_id}: {reason}. Not retried.") from final
+        for outlet in self.outlets:
+            if isinstance(outlet, Asset):
+                context["outlet_events"][outlet].extra = {**self.told, "answer": answer}
+        return answer
+
+
+class DueOperator(CommandOperator):
+    """Which day is next; all that follows is skipped where none is."""
+
+    def execute(self, context: Context) -> Any:
+        ds = super().execute(context)
+        if not ds:
+            raise AirflowSkipException("nothing is due")
+        return ds
+
+
+class GateOperator(CommandOperator, BranchMixIn):
+    """Shows the gates of a day and goes where its verdict leads; red fails, without a retry.
+
+    Args:
+        green: task that follows where nothing is wrong.
+        amber: task that follows where a person has to decide.
+    """
+
+    def __init__(self, *, green: str, amber: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.ways = {"green": green, "amber": amber}
+
+    def execute(self, context: Context) -> Any:
+        answer = super().execute(context)
+        colour = answer.removeprefix("gates: ").partition(",")[0]
+        if colour not in self.ways:
+            raise AirflowFailException(f"{self.task_id}: {answer}. Held; what is served stays served. Not retried.")
+        self.do_branch(context, self.ways[colour])
+        return answer
+
+
+def told_of_failure(context: Context) -> None:
+    """Failure callback of a task: what failed, of which day, with its gates, in the log and to the webhook."""
+    ti, task = context["ti"], context["task"]
+    ds = str(getattr(task, "told", {}).get(vocab.DS, ""))
+    settings = getattr(task, "settings", None) or settings_from(os.environ, home=Path.cwd())
+    message = {"dag": ti.dag_id, "task": ti.task_id, "run": ti.run_id, vocab.DS: ds}
+    reason = str(context.get("exception") or "")
+    tell({**message, "event": "task failed", "reason": reason, "gates": ds and gates_of(ds, settings)}, settings)
+
+
+def told_of_delay(dag: str, home: str, hours: float, **context: Any) -> None:
+    """Deadline callback: a run of a DAG takes longer than it should."""
+    reason = f"not done {hours:g} hours after it was queued"
+    tell({"dag": dag, "event": "run is late", "reason": reason}, settings_from(os.environ, home=Path(home)))
+
+
+def deadline(dag: str, settings: Settings, hours: float) -> DeadlineAlert:
+    """Of a DAG: :func:`told_of_delay` so many hours after a run was queued."""
+    told = {"dag": dag, "home": str(settings.home), "hours": hours}
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(hours=hours),
+        callback=SyncCallback(told_of_delay, kwargs=told),
+    )
+
+
+def tell(message: Mapping[str, Any], settings: Settings) -> None:
+    """Say it in the log, as JSON, and to ``GRAPHREP_ALERT_URL``; a webhook that does not answer is logged, no more."""
+    content = json.dumps(message, sort_keys=True)
+    log.error("graphrep: %s", content)
+    if settings.alert_url:
+        request = urllib.request.Request(
+            settings.alert_url, content.encode(), {"Content-Type": "application/json"}, method="POST"
+        )
+        try:
+            urllib.request.urlopen(request, timeout=_PATIENCE_S).close()
+        except OSError as error:
+            log.error("graphrep: the webhook of GRAPHREP_ALERT_URL was not told: %s", error)
+
+
+def gates_of(ds: str, settings: Settings) -> str:
+    """The gate table of a day, empty where it was not judged."""
+    words = ["bash", "-c", line(command(["gates", "--ds", ds], settings), settings)]
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=_PATIENCE_S, check=False, cwd=settings.home
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"could not be read: {error}"
+    return done.stdout if done.returncode == 0 else ""
