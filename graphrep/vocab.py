@@ -27,6 +27,8 @@ GRAPH: Final = "graph"
 EMBED: Final = "embed"
 EVALUATE: Final = "evaluate"
 PUBLISH: Final = "publish"
+PANEL: Final = "panel"
+UPLIFT: Final = "uplift"
 STAGES: Final = (LOGS, EDGES, GRAPH, EMBED, EVALUATE, PUBLISH)
 DAY_TABLES: Final = (LOGS, EDGES, TRANSITIONS, WEEK)
 

@@ -32,15 +32,19 @@ from graphrep.config.relations import (
     Transition,
     transition_name,
 )
+from graphrep.config.uplift import Arm, Events, Exposure, Nudges, Uplift
 
 __all__ = [
     "HISTORY",
+    "Arm",
     "ColdStart",
     "ColumnSource",
     "Config",
     "Embed",
     "Evaluate",
+    "Events",
     "Export",
+    "Exposure",
     "Gate",
     "GraphRelation",
     "HistorySettings",
@@ -50,6 +54,7 @@ __all__ = [
     "Logs",
     "Merge",
     "NodeSource",
+    "Nudges",
     "Publish",
     "Relation",
     "Sessions",
@@ -60,6 +65,7 @@ __all__ = [
     "Training",
     "Transition",
     "Unit",
+    "Uplift",
     "load_config",
     "transition_name",
 ]

@@ -27,6 +27,7 @@ from graphrep.config.relations import (
     edge_kinds,
 )
 from graphrep.config.strict import Name, Strict
+from graphrep.config.uplift import Uplift, check_surfaces
 from graphrep.contracts import Event
 
 Unit = Literal["us", "ms", "s", "min", "iso"]
@@ -196,6 +197,7 @@ class Config(Strict):
     publish: Publish
     history: HistorySettings
     export: Export
+    uplift: Uplift
 
     @model_validator(mode="after")
     def _names_are_declared(self) -> Self:
@@ -215,6 +217,7 @@ class Config(Strict):
             )
             _require([relation.src], self.nodes, f"{where}.from", "a node type under nodes:")
             _require([relation.dst], self.nodes, f"{where}.to", "a node type under nodes:")
+        check_surfaces(self.uplift, self.surfaces)
         return self
 
     @model_validator(mode="after")

@@ -25,6 +25,7 @@ from graphrep.contracts.graph import (
 from graphrep.contracts.history import HISTORY, History
 from graphrep.contracts.release import RELEASE_MANIFEST, SCHEMA_VERSION, Manifest
 from graphrep.contracts.table import Column, Contract, check_table
+from graphrep.contracts.uplift import PANEL, Panel
 
 CONTRACTS: dict[str, Contract] = {
     contract.name: contract
@@ -45,6 +46,7 @@ CONTRACTS: dict[str, Contract] = {
         FEATURE,
         INDEX_MANIFEST,
         RELEASE_MANIFEST,
+        PANEL,
     )
 }
 
@@ -63,6 +65,7 @@ __all__ = [
     "NODE",
     "NODE_ACTIVITY",
     "NODE_DAY",
+    "PANEL",
     "QUARANTINE",
     "RELEASE_MANIFEST",
     "SCHEMA_VERSION",
@@ -83,6 +86,7 @@ __all__ = [
     "Node",
     "NodeActivity",
     "NodeDay",
+    "Panel",
     "Quarantine",
     "Tail",
     "check_table",

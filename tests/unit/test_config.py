@@ -380,6 +380,42 @@ CHANGES = [
 ]
 
 
+LIVE = {"domain": "live", "actions": ["watch"]}
+NUDGES = {"domain": "live", "given": "gift", "policy": None, "lot": None, "delivered": None}
+PUSH = {"push": {"cost": 0, "cap": 1}}
+EXPOSURE = {**LIVE, "until_hour": 12, "steps": {"few": 1, "many": 10}, "lot": None}
+UPLIFT = {"enabled": True, "authorised": LIVE, "starts": LIVE, "nudges": {**NUDGES, "arms": PUSH}, "exposure": EXPOSURE}
+NOT_UPLIFT = [
+    ({"starts": None}, "enabled without starts"),
+    ({"nudges": None, "exposure": None}, "enabled without nudges and exposure"),
+    ({"ends": {**LIVE, "domain": "radio"}}, "uplift.ends.domain: expected a surface under surfaces:"),
+    ({"revoked": {**LIVE, "actions": ["sing"]}}, "uplift.revoked: expected an action of surfaces.live"),
+    ({"nudges": {**NUDGES, "arms": PUSH, "policy": "sing"}}, "uplift.nudges: expected an action of surfaces.live"),
+    ({"exposure": {**EXPOSURE, "lot": "sing"}}, "uplift.exposure: expected an action of surfaces.live"),
+    ({"nudges": {**NUDGES, "arms": {"push": {"cost": -1, "cap": 1}}}}, "found -1 at uplift.nudges.arms.push.cost"),
+    ({"nudges": {**NUDGES, "arms": {"push": {"cost": 1, "cap": 0}}}}, "found 0 at uplift.nudges.arms.push.cap"),
+    ({"nudges": {**NUDGES, "arms": {"push": {"cost": 1, "cap": 1.5}}}}, "found 1.5 at uplift.nudges.arms.push.cap"),
+    ({"nudges": {**NUDGES, "arms": {"none": PUSH["push"]}}}, "expected arms beside none, which is the control"),
+    ({"exposure": {**EXPOSURE, "steps": {"few": 10, "many": 1}}}, "expected numbers of impressions that rise"),
+    ({"exposure": {**EXPOSURE, "until_hour": 24}}, "found 24 at uplift.exposure.until_hour"),
+    ({"horizons": [1, 3]}, "found 3 at uplift.horizons.1"),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), NOT_UPLIFT, ids=[expected for _, expected in NOT_UPLIFT])
+def test_an_uplift_that_could_not_be_is_refused(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
+    message = refusal(write(tmp_path, nested("uplift", {**UPLIFT, **change})))
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_an_uplift_of_declared_names_is_a_setting(tmp_path: Path) -> None:
+    uplift = load(tmp_path, "uplift", UPLIFT).uplift
+    assert uplift.nudges is not None
+    assert (uplift.horizons, uplift.nudges.arms["push"].cap) == ((1, 7), 1)
+    assert not load_config(LOCAL).uplift.enabled
+
+
 @pytest.mark.parametrize(("path", "value"), CHANGES, ids=[path for path, _ in CHANGES])
 def test_a_fingerprint_changes_with_its_own_section_only(tmp_path: Path, path: str, value: Any) -> None:
     before, after = load_config(LOCAL), load(tmp_path, path, value)
