@@ -72,6 +72,8 @@ APPROVED = ' --approve "$APPROVED_BY" --reason "approved in Airflow"'
 """What is added to ``publish`` for an amber day; the name comes from the environment and stands in no line."""
 
 SPARK_STAGES = (vocab.LOGS, vocab.EDGES, vocab.GRAPH)
+JOBS = (*SPARK_STAGES, vocab.PANEL)
+"""Stages that are a spark-submit; the first three make a day's graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def stage_command(stage: str, settings: Settings, ds: str = DATA_DAY) -> list[st
     """
     if stage not in vocab.STAGES:
         raise InputError(f"a stage, one of {', '.join(vocab.STAGES)}", found=repr(stage))
-    if stage in SPARK_STAGES:
+    if stage in JOBS:
         master = ["--master", settings.spark_master] if settings.spark_master else []
         words = ["spark-submit", *master, str(settings.home / "spark_jobs" / f"{stage}_job.py")]
     else:

@@ -29,7 +29,7 @@ EVALUATE: Final = "evaluate"
 PUBLISH: Final = "publish"
 PANEL: Final = "panel"
 UPLIFT: Final = "uplift"
-STAGES: Final = (LOGS, EDGES, GRAPH, EMBED, EVALUATE, PUBLISH)
+STAGES: Final = (LOGS, EDGES, GRAPH, EMBED, PANEL, EVALUATE, PUBLISH)
 DAY_TABLES: Final = (LOGS, EDGES, TRANSITIONS, WEEK)
 
 # Models that `fit` knows.

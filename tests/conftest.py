@@ -106,7 +106,7 @@ def still_place(tmp_path: Path) -> Place:
     return place
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def publish_vectors() -> Callable[..., str]:
     """Publishes a release of given vectors, by type and key, as the stage would."""
     return _publish_vectors

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from graphrep.cli import about, days, erase, export, gates, history, logs, read, releases
+from graphrep.cli import about, days, erase, export, gates, history, logs, read, releases, uplift
 from graphrep.errors import GraphrepError, StoreError, of_system
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ for part in (days.app, gates.app, logs.app, read.app, erase.app, about.app):
 app.add_typer(releases.app, name="releases")
 app.add_typer(history.app, name="history")
 app.add_typer(export.app, name="export")
+app.add_typer(uplift.app, name="uplift")
 app.add_typer(about.contracts_app, name="contracts")
 
 

@@ -31,6 +31,29 @@ def sample_logs(
     _print_rows(write_sample_logs(out, spec, Bars()), as_json)
 
 
+@app.command(name="sample-golive", epilog="Example: graphrep sample-golive golive --preset platform --size tiny")
+def sample_golive(
+    out: Annotated[Path, typer.Argument(help="New directory.")],
+    preset: Annotated[str, typer.Option("--preset", help="What is planted.")] = "platform",
+    size: Annotated[str, typer.Option("--size", help="tiny, ci or bench.")] = "tiny",
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    start: Annotated[str, typer.Option("--start", help="First day.")] = "2026-03-01",
+    real: Annotated[Path | None, typer.Option("--real", help="Folder of twitch_golive_2019_07, to plant on.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write logs of hosts who are nudged and served to OUT/logs, and what was planted to OUT/truth.parquet."""
+    from graphrep.datasets.golive import spec_of
+    from graphrep.datasets.golive.real import Plan
+    from graphrep.pipeline.datasets import write_golive_logs, write_planted_logs
+    from graphrep.store.raw import check_day
+
+    if real is not None:
+        _print_rows(write_planted_logs(out, real, Plan(seed=seed), Bars()), as_json)
+        return
+    spec, first = spec_of(preset, size, seed), check_day(start, where="--start")
+    _print_rows(write_golive_logs(out, spec, first, Bars()), as_json)
+
+
 @app.command(name="import", epilog="Example: graphrep import kuairand data/KuaiRand-Pure logs-kuairand")
 def import_command(
     name: Annotated[str, typer.Argument(help="kuairand, twitch-golive, retailrocket or amazon-cdsr.")],

@@ -29,6 +29,7 @@ from graphrep.config.relations import (
 from graphrep.config.strict import Name, Strict
 from graphrep.config.uplift import Uplift, check_surfaces
 from graphrep.contracts import Event
+from graphrep.contracts.uplift import NUDGE
 
 Unit = Literal["us", "ms", "s", "min", "iso"]
 
@@ -202,7 +203,8 @@ class Config(Strict):
     @model_validator(mode="after")
     def _names_are_declared(self) -> Self:
         for name, surface in self.surfaces.items():
-            _require(surface.item_types, self.nodes, f"surfaces.{name}.item_types", "a node type under nodes:")
+            known = [*self.nodes, NUDGE]  # the arm of a nudge is no node
+            _require(surface.item_types, known, f"surfaces.{name}.item_types", "a node type under nodes:")
         item_types = {kind for surface in self.surfaces.values() for kind in surface.item_types}
         for name, node in self.nodes.items():
             if node.item_type is not None:

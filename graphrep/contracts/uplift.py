@@ -9,7 +9,7 @@ from graphrep.contracts.table import Column, Contract
 NUDGE: Final = "nudge"
 EXPOSURE: Final = "exposure"
 FAMILIES: Final = (NUDGE, EXPOSURE)
-"""Kinds of treatment; no fit mixes them."""
+"""Kinds of treatment; no fit mixes them. The first is also the item type of what names an arm in an event."""
 
 CONTROL: Final = "none"
 """Name of the arm without treatment in every family."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from graphrep.datasets.golive import GoLiveSpec, golive_logs
+from graphrep.datasets.golive.real import Plan, plant, tables_of_days
 from graphrep.datasets.public import ADAPTERS, select_sources
 from graphrep.datasets.sample import SampleSpec, sample_logs
 from graphrep.errors import InputError
@@ -28,6 +30,42 @@ def write_sample_logs(out: Path, spec: SampleSpec, progress: Progress) -> dict[s
     """
     _check_empty(out)
     return _write(out, sample_logs(spec), progress, "sample logs", spec.days)
+
+
+def write_golive_logs(out: Path, spec: GoLiveSpec, start: dt.date, progress: Progress) -> dict[str, int]:
+    """Write logs of hosts who are nudged to ``OUT/logs``, and what was planted to ``OUT/truth.parquet``, apart.
+
+    Returns:
+        table → rows.
+
+    Raises:
+        InputError: the place already holds something, or the spec has more arms than have names.
+    """
+    _check_empty(out)
+    truth, days = golive_logs(spec, start)
+    rows = _write(out / "logs", days, progress, "go-live logs", spec.days)
+    tables.save_parquet(out / "truth.parquet", truth)
+    return {**rows, "truth": truth.num_rows}
+
+
+def write_planted_logs(out: Path, src: Path, plan: Plan, progress: Progress) -> dict[str, int]:
+    """Write the Twitch sessions of a folder with planted nudges to ``OUT/logs``, the truth to ``OUT/truth.parquet``.
+
+    Returns:
+        table → rows.
+
+    Raises:
+        InputError: a missing file or column, or a place that already holds something.
+    """
+    _check_empty(out)
+    adapter = ADAPTERS["twitch-golive"]
+    chosen = select_sources(adapter, sources.list_folder(src))
+    read = {file: sources.read_source(src / file, list(columns)) for file, columns in chosen.items()}
+    whole = pa.concat_tables([rows for _, _, rows in adapter.convert(read)], promote_options="default")
+    golive, nudges, truth = plant(whole, plan)
+    rows = _write(out / "logs", tables_of_days(golive, nudges), progress, "planted logs", 0)
+    tables.save_parquet(out / "truth.parquet", truth)
+    return {**rows, "truth": truth.num_rows}
 
 
 def import_logs(name: str, src: Path, out: Path, progress: Progress) -> dict[str, int]:

@@ -16,6 +16,7 @@ from graphrep.pipeline.embed import run_embed
 from graphrep.pipeline.evaluate import run_evaluate
 from graphrep.pipeline.graph import run_graph, window_of
 from graphrep.pipeline.logs import run_logs
+from graphrep.pipeline.panel import first_event_day, run_panel
 from graphrep.pipeline.processes import check_stage
 from graphrep.pipeline.publish import run_publish
 from graphrep.store import files
@@ -35,6 +36,7 @@ def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime, approval: Appro
         vocab.EDGES: run_edges,
         vocab.GRAPH: run_graph,
         vocab.EMBED: run_embed,
+        vocab.PANEL: run_panel,
         vocab.EVALUATE: run_evaluate,
         vocab.PUBLISH: lambda run, ds: run_publish(run, ds, at=at, approval=approval),
     }
@@ -53,19 +55,21 @@ def run_day(
     """Run a day from one stage to another. Work whose inputs have not changed is not done again.
 
     The stages ``logs`` and ``edges`` cover every day of the window and the day itself (``logs`` also the days before
-    it that transitions reach back to); the others the day itself.
+    it that transitions and the panel reach back to); the others the day itself.
 
     Returns:
         stage → its record for the day itself.
     """
-    chosen = _between(first, last)
+    chosen = _between(first, last, run.config.uplift.enabled)
     for stage in chosen:
         check_stage(stage)
     run.check_ds(ds)
     records: dict[str, dict[str, Any]] = {}
     window = window_of(run, ds) if {vocab.LOGS, vocab.EDGES} & set(chosen) else None
     if window and vocab.LOGS in chosen:
-        for day in raw_days_between(run, add_days(window.first, -run.config.reach_days), ds):
+        reach = add_days(window.first, -run.config.reach_days)
+        oldest = min(reach, first_event_day(run, ds)) if vocab.PANEL in chosen else reach
+        for day in raw_days_between(run, oldest, ds):
             records[vocab.LOGS] = run_stage(run, vocab.LOGS, day, at=at)
     if window and vocab.EDGES in chosen:
         with files.locked(erasure_lock(run.warehouse), shared=True):
@@ -76,11 +80,12 @@ def run_day(
     return records
 
 
-def _between(first: str, last: str) -> list[str]:
+def _between(first: str, last: str, uplift: bool) -> list[str]:
     for name in (first, last):
         if name not in vocab.STAGES:
             raise InputError(f"one of the stages {list(vocab.STAGES)}", found=repr(name))
     start, end = vocab.STAGES.index(first), vocab.STAGES.index(last)
     if start > end:
         raise InputError("--from before --to", found=f"{first} after {last}")
-    return list(vocab.STAGES[start : end + 1])
+    left_out = () if uplift else (vocab.PANEL,)
+    return [stage for stage in vocab.STAGES[start : end + 1] if stage not in left_out]

@@ -16,6 +16,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from graphrep.config import LogTable, Spark
@@ -30,6 +31,7 @@ from graphrep.store.raw import data_files
 CORRUPT = "_corrupt_record"
 UNREADABLE = re.compile(r"FAILED_READ_FILE\S* Encountered error while reading file (\S+)\.\s")
 DAY_OF_TABLE = re.compile(r"([^/]+)/ds=([^/]+)/")
+DAY_OF_FILE = r"ds(?:=|%3D)(\d{4}-\d{2}-\d{2})/[^/]*$"
 GLOB = re.compile(r"([{}\[\]*?\\])")
 SPARK_NAME = re.compile(r"-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:[.-]c000)?")
 LOGGING = Path(__file__).with_name("log4j2.properties").resolve()
@@ -188,16 +190,26 @@ def _read_json_lines(spark: SparkSession, files: list[str]) -> DataFrame:
     return reader.option("columnNameOfCorruptRecord", CORRUPT).json(files)
 
 
-def read_frames(spark: SparkSession, paths: list[Path], contract: Contract) -> DataFrame:
-    """Read finished partitions of a working table by its contract; none gives an empty frame."""
+def read_frames(
+    spark: SparkSession, paths: list[Path], contract: Contract, *, day_column: str | None = None
+) -> DataFrame:
+    """Read finished partitions of a working table by its contract; none gives an empty frame.
+
+    Args:
+        day_column: a column to add, with the day whose directory a row lies in.
+    """
     if not paths:
-        return spark.createDataFrame([], spark_schema(contract))
+        empty = spark_schema(contract)
+        return spark.createDataFrame([], empty.add(day_column, "string") if day_column else empty)
     missing = [str(path) for path in paths if not path.is_dir()]
     if missing:
         raise StoreError(f"the table {contract.name}", found="nothing", where=missing[0], fix="run its stage first")
     for path in paths:
         _check_columns(path, contract)
-    return spark.read.schema(spark_schema(contract)).parquet(*[_literal(path) for path in paths])
+    read = spark.read.schema(spark_schema(contract)).parquet(*[_literal(path) for path in paths])
+    if day_column is None:
+        return read
+    return read.select("*", F.regexp_extract("_metadata.file_path", DAY_OF_FILE, 1).alias(day_column))
 
 
 def _literal(path: Path) -> str:

@@ -35,6 +35,8 @@ CHECKPOINTS = "checkpoints"
 PUBLISHED = "published"
 MAPS = "maps"
 SCALARS = "scalars"
+GOLIVE_PANEL = "golive_panel"
+GOLIVE_DAYS = "golive_days"
 
 BATCH_ROWS = 1 << 18
 
@@ -133,6 +135,13 @@ def write_arrow(path: Path, table: pa.Table) -> None:
     """Write a table as the one file of a directory that appears whole."""
     with staged_directory(path) as staging:
         save_parquet(staging / "part-0.parquet", table)
+
+
+def write_parts(path: Path, parts: Iterable[tuple[str, pa.Table]]) -> None:
+    """Write tables, one file each by its name, into a directory that appears whole; one is in memory at a time."""
+    with staged_directory(path) as staging:
+        for name, table in parts:
+            save_parquet(staging / f"{name}.parquet", table)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:

@@ -50,6 +50,13 @@ def test_a_spark_stage_is_a_spark_submit_of_its_job() -> None:
     ]
 
 
+def test_the_panel_is_a_job_too_and_no_part_of_the_graph() -> None:
+    words = stage_command(vocab.PANEL, settings_from({}, HOME), "2026-03-04")
+    assert words[:2] == ["spark-submit", "/srv/graphrep/spark_jobs/panel_job.py"]
+    assert vocab.PANEL not in SPARK_STAGES
+    assert (REPOSITORY / "spark_jobs" / "panel_job.py").is_file()
+
+
 def test_a_later_stage_is_a_command_of_the_cli() -> None:
     settings = settings_from({}, HOME)
     assert stage_command(vocab.PUBLISH, settings, "2026-03-04") == [
