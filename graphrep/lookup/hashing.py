@@ -34,15 +34,17 @@ class Batch:
     """Keys as numbers.
 
     Attributes:
-        words: (n, w) uint64, the UTF-8 of each key in little-endian words, NUL behind its end; of a key longer than
-            ``LONGEST`` bytes its digest.
+        words: (w, n) uint64, the UTF-8 of each key in little-endian words, NUL behind its end; of a key longer than
+            ``LONGEST`` bytes its digest. The keys are the second axis, since numpy is slow along a short last one.
         lengths: (n,) int64, bytes of each key.
         long: place → bytes of the keys longer than ``LONGEST``.
+        even: all keys have so many words, and no word is behind the end of any.
     """
 
     words: Words
     lengths: Ints
     long: dict[int, bytes]
+    even: bool = False
     _hashes: dict[bytes, Words] = field(default_factory=dict, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -51,7 +53,7 @@ class Batch:
     def take(self, places: Ints) -> Batch:
         """Some of the keys, in the order of their places."""
         long = {i: self.long[place] for i, place in enumerate(places.tolist()) if place in self.long}
-        return Batch(self.words[places], self.lengths[places], long)
+        return Batch(self.words[:, places], self.lengths[places], long, self.even)
 
 
 def encode(keys: Sequence[str]) -> Batch:
@@ -61,8 +63,10 @@ def encode(keys: Sequence[str]) -> Batch:
         InputError: not a sequence of strings.
 
     >>> encode(["ab", ""]).words.tolist(), encode(["ab", ""]).lengths.tolist()
-    ([[25185], [0]], [2, 0])
+    ([[25185, 0]], [2, 0])
     """
+    if batch := _even(keys):
+        return batch
     text = _joined(keys)
     lengths = np.fromiter(map(len, keys), dtype=np.int64, count=len(keys))
     raw = np.frombuffer(text.encode(errors="surrogatepass"), dtype=np.uint8)
@@ -85,6 +89,30 @@ def _joined(keys: Sequence[str]) -> str:
     raise InputError("a list of keys as strings", found=found)
 
 
+def _even(keys: Sequence[str]) -> Batch | None:
+    """ASCII keys that are all as long as the first, as ids often are; None where they are not.
+
+    Asking each for its length would take longer than all else. A gap of NULs is put behind each key: if there are as
+    many NULs as the gaps have, and gaps of keys so long are all NULs, then no NUL is elsewhere and each key ends there.
+    """
+    if not isinstance(keys, list | tuple) or not keys or not isinstance(keys[0], str):
+        return None
+    length = len(keys[0])
+    gap = -length % 8 or 8
+    try:
+        text = ("\0" * gap).join([*keys, ""])
+    except TypeError:
+        return None
+    if not 0 < length <= LONGEST or len(text) != len(keys) * (length + gap) or not text.isascii():
+        return None
+    raw = np.frombuffer(text.encode(), dtype=np.uint8)
+    words = _columns(raw, (length + gap) // 8)
+    behind = words[-1] >> _U(64 - 8 * gap) if gap < 8 else words[-1]
+    if np.count_nonzero(raw) != len(keys) * length or behind.any():
+        return None
+    return Batch(words if gap < 8 else words[:-1], np.full(len(keys), length), {}, even=True)
+
+
 def _bytes_of_characters(raw: npt.NDArray[np.uint8], characters: Ints) -> Ints:
     """Lengths in bytes, of keys whose lengths in characters are known: a byte 10xxxxxx begins no character."""
     begins = np.append(np.flatnonzero((raw & 0xC0) != 0x80), len(raw))
@@ -95,11 +123,14 @@ def _bytes_of_characters(raw: npt.NDArray[np.uint8], characters: Ints) -> Ints:
 def _matrix(raw: npt.NDArray[np.uint8], lengths: Ints, longest: int) -> Words:
     width = 8 * max(1, -(-longest // 8))
     padded = np.zeros((len(lengths), width), dtype=np.uint8)
-    if longest * len(lengths) == len(raw):  # all of one length, as ids often are
-        padded[:, :longest] = raw.reshape(len(lengths), longest)
-    else:
-        padded[np.arange(width) < lengths[:, None]] = raw
-    return padded.view(np.uint64) if np.little_endian else padded.view("<u8").astype(np.uint64)
+    padded[np.arange(width) < lengths[:, None]] = raw
+    return _columns(padded.reshape(-1), width // 8)
+
+
+def _columns(padded: npt.NDArray[np.uint8], width: int) -> Words:
+    """Keys that lie one after the other, each in as many words, as (w, n)."""
+    words = padded.view("<u8").astype(np.uint64, copy=False)
+    return np.ascontiguousarray(words.reshape(-1, width).T)
 
 
 def _with_long(raw: npt.NDArray[np.uint8], lengths: Ints) -> Batch:
@@ -109,7 +140,7 @@ def _with_long(raw: npt.NDArray[np.uint8], lengths: Ints) -> Batch:
     short = np.where(is_long, 0, lengths)
     words = _matrix(raw[np.repeat(~is_long, lengths)], short, max(16, int(short.max())))
     for i, key in long.items():
-        words[i, :2] = np.frombuffer(hashlib.blake2b(key, digest_size=16).digest(), dtype="<u8")
+        words[:2, i] = np.frombuffer(hashlib.blake2b(key, digest_size=16).digest(), dtype="<u8")
     return Batch(words, lengths, long)
 
 
@@ -137,16 +168,16 @@ def hash_keys(batch: Batch, seed: bytes) -> Words:
 def _hash(batch: Batch, seed: bytes) -> Words:
     low, high, absent = _secrets(seed)
     words = batch.words
-    width = words.shape[1]
-    first = words + low[:width]
+    width = len(words)
+    first = words + low[:width, None]
     first &= _LOW
     second = words >> _HALF
-    second += high[:width]
+    second += high[:width, None]
     second &= _LOW
     first *= second
-    hashes: Words = np.add.reduce(first, axis=1)
-    hashes += absent[width]
-    hashes += batch.lengths.view(np.uint64) * _ODD
+    hashes: Words = np.add.reduce(first, axis=0)
+    lengths = batch.lengths[:1] if batch.even else batch.lengths
+    hashes += lengths.view(np.uint64) * _ODD + absent[width]
     # NH leaves its lowest bits uneven; a bijection spreads what it has over all of them.
     hashes ^= hashes >> _HALF
     hashes *= _MIX

@@ -179,23 +179,31 @@ class KeyTable:
             n = len(batch)
             return Found(np.zeros(n, np.int64), np.zeros(n, np.bool_), np.zeros(n, ROW))
         starts = self.slots.take(_buckets(hashes, len(self.slots).bit_length() - 1)).astype(np.int64)
-        agree = self.tags.take(starts[:, None] + self.window) == _tags(hashes)[:, None]
-        rows = starts + agree.argmax(axis=1)
+        tags = _tags(hashes)
+        rows = starts.copy()
+        agree = self.tags.take(starts) == tags
+        others = np.flatnonzero(~agree)  # a fifth, as most keys are the first of their bucket
+        later = self.tags.take(starts.take(others) + self.window[:, None]) == tags.take(others)
+        rows[others] += later.argmax(axis=0)
+        agree[others] = later.any(axis=0)
         np.minimum(rows, len(self.records) - 1, out=rows)
         records = self.records.take(rows)
         found = self._same(batch, records)
-        if np.count_nonzero(agree) > np.count_nonzero(found):
-            for i in np.flatnonzero(~found & agree.any(axis=1)):
-                self._look_on(batch, int(i), starts[i] + np.flatnonzero(agree[i]), (rows, found, records))
+        for i in np.flatnonzero(agree & ~found):
+            candidates = starts[i] + np.flatnonzero(self.tags.take(starts[i] + self.window) == tags[i])
+            self._look_on(batch, int(i), candidates, (rows, found, records))
         return Found(rows, found, records)
 
     def _same(self, batch: Batch, records: npt.NDArray[np.void]) -> Bools:
         """Are these the keys of these rows?"""
         same: Bools = records["key_bytes"] == batch.lengths
-        width = np.arange(batch.words.shape[1])
-        stored = self.words.take(records["key"].view(np.int64)[:, None] + width, mode="clip") if len(self.words) else 0
-        beyond = 8 * width >= batch.lengths[:, None]
-        same &= ((stored == batch.words) | beyond).all(axis=1)
+        if not len(self.words):
+            return same
+        width = np.arange(len(batch.words))[:, None]
+        agree = self.words.take(records["key"].view(np.int64) + width, mode="clip") == batch.words
+        if not batch.even:
+            agree |= 8 * width >= batch.lengths
+        same &= agree.all(axis=0)
         for i, key in batch.long.items():
             same[i] = self._raw(records[i]) == key
         return same

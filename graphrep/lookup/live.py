@@ -40,18 +40,20 @@ class LiveReader:
 
     An answer, over however many types, is of one release. What cannot be read leaves the last good release in service
     and is told by ``problem``. Any number of threads may use it; it has none of its own but the one that loads.
+
+    :func:`follow_releases` makes one and says what each argument means.
     """
 
     def __init__(
         self,
         warehouse: str | Path,
         *,
-        every: float = 5.0,
-        verify: bool = False,
-        warm: bool = True,
-        background: bool = True,
-        clock: Callable[[], float] = time.monotonic,
-        today: Callable[[], str | None] = utc_today,
+        every: float,
+        verify: bool,
+        warm: bool,
+        background: bool,
+        clock: Callable[[], float],
+        today: Callable[[], str | None],
     ) -> None:
         self._warehouse, self._every = Path(warehouse), every
         self._verify, self._warm = verify, warm

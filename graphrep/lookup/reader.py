@@ -16,7 +16,7 @@ from graphrep import vocab
 from graphrep.contracts import Manifest
 from graphrep.errors import InputError, StoreError
 from graphrep.lookup.hashing import Batch, encode, hash_keys
-from graphrep.lookup.keys import KEY_ARRAYS, KeyTable
+from graphrep.lookup.keys import KEY_ARRAYS, ROW, KeyTable
 from graphrep.lookup.quantise import CHUNK, unpack
 from graphrep.lookup.spaces import InSpace, map_name
 from graphrep.store import files, releases
@@ -28,6 +28,8 @@ PAGE = 4096
 
 _NAMES = np.array(vocab.ANSWERS)
 _PRIOR = vocab.SOURCES.index(vocab.PRIOR)
+_UNKNOWN = np.zeros((), ROW)
+_UNKNOWN["age_days"], _UNKNOWN["source"], _UNKNOWN["fallback"] = -1, _PRIOR, True
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -138,29 +140,27 @@ class Release:
         """:meth:`get` of keys that are encoded already, of which some may be denied: (n,) bool."""
         table = self.table(node_type)
         at = table.keys.find(batch, hash_keys(batch, table.keys.seed))
-        found, records, n = at.found, at.records, len(batch)
+        found, records = at.found, at.records
         if denied is None:
-            denied = np.zeros(n, np.bool_)
+            denied = np.zeros(len(batch), np.bool_)
         else:
             found = found & ~denied
-        expired = found if self.is_expired(node_type, ds) else np.zeros(n, np.bool_)
-        hit = Hit(
+        vectors = _vectors(table, at.rows, records["scale"])
+        missing = np.flatnonzero(~found)
+        vectors[missing] = table.prior
+        records[missing] = _UNKNOWN
+        is_expired = self.is_expired(node_type, ds)
+        return Hit(
             release_id=self.release_id,
-            vectors=_vectors(table, at.rows, records["scale"]),
+            vectors=vectors,
             found=found,
-            fallback=records["fallback"] | expired,
-            source=_NAMES.take(np.where(found, records["source"], _PRIOR)),
+            fallback=records["fallback"] | found if is_expired else records["fallback"],
+            source=_NAMES.take(records["source"]),
             age_days=records["age_days"],
             degree=records["degree"],
-            expired=expired.copy(),
+            expired=found.copy() if is_expired else np.zeros(len(batch), np.bool_),
             denied=denied,
         )
-        missing = np.flatnonzero(~found)
-        hit.vectors[missing] = table.prior
-        hit.fallback[missing] = True
-        hit.age_days[missing] = -1
-        hit.degree[missing] = 0
-        return hit
 
     def is_expired(self, node_type: str, ds: str | None) -> bool:
         """Whether vectors of this type are too old to be served on a day as the key's own."""

@@ -21,7 +21,11 @@ from graphrep.lookup.keys import FIRST_SEED, KeyTable, arrange
 ODD = ["", "\0", "a", "a\0", "a\0\0", "é", "e\u0301", "👩‍👩‍👧", "用户", "x" * 100_000, " a", "a\n", "\ud800"]
 ODD += ["y" * 8, "y" * 9, "y" * 127 + "\0", "y" * 128, "y" * 129, "y" * 128 + "\0", "\ud83d", "\ude00"]
 
-KEYS = st.lists(st.one_of(st.text(), st.sampled_from(ODD)), unique=True, max_size=30)
+MIXED = st.lists(st.one_of(st.text(), st.sampled_from(ODD)), unique=True, max_size=30)
+EVEN = st.sampled_from([1, 3, 7, 8, 9, 16, 127, 128, 129]).flatmap(
+    lambda n: st.lists(st.text("ab\0", min_size=n, max_size=n), unique=True, min_size=1, max_size=30)
+)
+KEYS = st.one_of(MIXED, EVEN)
 
 Hasher = Callable[[Batch, bytes], npt.NDArray[np.uint64]]
 
@@ -70,7 +74,30 @@ def test_a_batch_holds_the_bytes_of_its_keys(keys: list[str]) -> None:
     assert batch.lengths.tolist() == [len(key) for key in raw]
     assert batch.long == {i: key for i, key in enumerate(raw) if len(key) > hashing.LONGEST}
     short = [i for i in range(len(keys)) if i not in batch.long]
-    assert [batch.words[i].tobytes().rstrip(b"\0") for i in short] == [raw[i].rstrip(b"\0") for i in short]
+    assert [batch.words[:, i].tobytes().rstrip(b"\0") for i in short] == [raw[i].rstrip(b"\0") for i in short]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ["ab", "abc", "a"],
+        ["a" * 8, "a" * 7, "a" * 9],
+        ["ab", "\0\0\0", "a"],
+        ["a\0", "\0a"],
+        ["a", "", "aa"],
+        ["aé", "a"],
+    ],
+)
+def test_keys_that_only_sum_up_to_one_length_are_told_apart(keys: list[str]) -> None:
+    batch = encode(keys)
+    assert batch.lengths.tolist() == [len(key.encode()) for key in keys]
+    assert [row.tobytes().rstrip(b"\0") for row in batch.words.T] == [key.encode().rstrip(b"\0") for key in keys]
+
+
+def test_keys_of_one_length_are_encoded_as_such() -> None:
+    assert encode(["user01", "user02"]).even
+    assert encode(["y" * 8, "x" * 8]).words.shape == (1, 2)
+    assert not encode(["user1", "user02"]).even
 
 
 @given(keys=KEYS, probes=KEYS, buckets=st.sampled_from([0, 1, 3]))
