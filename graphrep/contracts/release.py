@@ -126,14 +126,21 @@ SHAPE: dict[str, Any] = {
     Manifest.GATE: dict,
     Manifest.ALIGNMENT: _Maybe(dict),
     Manifest.MODEL: dict,
-    Manifest.MAPS: _Each({"until": str, "anchors": int}),
+    Manifest.MAPS: _Each({"until": str, "anchors": int, "held_out_residual": float}),
     Manifest.ERASURE: {"count": int, "sha256": str},
     Manifest.FILES: _Each({"sha256": str, "bytes": int}),
     Manifest.SHA256: str,
 }
 """Every key of a manifest and its JSON type; an object may hold further keys inside, the manifest itself may not."""
 
-_NAMES = {int: "a whole number", str: "a string", bool: "true or false", list: "a list", dict: "an object"}
+_NAMES = {
+    int: "a whole number",
+    str: "a string",
+    bool: "true or false",
+    float: "a number",
+    list: "a list",
+    dict: "an object",
+}
 
 
 def first_wrong_key(manifest: Mapping[str, Any]) -> tuple[str, str, str] | None:

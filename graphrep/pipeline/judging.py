@@ -51,6 +51,7 @@ class Candidate:
         traffic: node type → key → events of the graph's newest day.
         few: node type → keys with few edges.
         maps: older space → (d, d of it) matrix that turns these vectors into that space's.
+        fits: the same → what the manifest tells of the map.
     """
 
     rows: Mapping[str, Rows]
@@ -64,6 +65,7 @@ class Candidate:
     traffic: Mapping[str, Mapping[str, int]]
     few: Mapping[str, set[str]]
     maps: Mapping[str, Floats] = field(default_factory=dict)
+    fits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def in_space(self, space_id: str) -> Candidate | None:
         """The same day as whoever knows that space reads it; None where there is no way back to it."""
@@ -115,6 +117,7 @@ def candidate(run: Run, ds: str, graph: DayGraph, questions: Mapping[str, Questi
         labelled=labelled,
         traffic=traffic_of(run, built["window"][1]),
         maps={space_id: maps[map_name(space_id)] for space_id in embedded["maps"]},
+        fits=embedded["maps"],
         few={kind: {n.keys[i] for i in np.flatnonzero(n.degree < few).tolist()} for kind, n in nodes.items()},
     )
 
@@ -174,6 +177,7 @@ def measurements(run: Run, day: Candidate, before: Before | None) -> list[Measur
         *_walked(day, run.config.publish.min_support),
         measure.of_freshness(day.newest_ms, day.last),
         *measure.of_space(day.space_id, before, alignment.get("held_out_residual"), alignment.get("anchors", 0)),
+        *measure.of_maps(day.fits, before),
         *measure.of_drift((compared or day).rows, before, same_space=compared is not None),
         *measure.of_coverage(day.rows, day.traffic, day.few, before),
         *_probed(run, day, compared, before),

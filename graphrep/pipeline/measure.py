@@ -197,3 +197,19 @@ def of_space(space_id: str, before: Before | None, residual: float | None, ancho
     if residual is not None:
         found.append(Measurement("alignment_residual", "all", residual, rows=anchors))
     return found
+
+
+def of_maps(fits: Mapping[str, Mapping[str, Any]], before: Before | None) -> list[Measurement]:
+    """How near the day's maps lead back to the spaces that ended; each is judged once, on the day that it is made.
+
+    Args:
+        fits: older space → ``anchors`` and ``held_out_residual`` of the map to it.
+    """
+    known = before.release.manifest.get(Manifest.MAPS, {}) if before else {}
+    found = []
+    for space_id, fit in fits.items():
+        if fit == known.get(space_id):
+            found.append(Measurement("map_residual", space_id, None, note="as the release before has it"))
+        else:
+            found.append(Measurement("map_residual", space_id, fit["held_out_residual"], rows=fit["anchors"]))
+    return found

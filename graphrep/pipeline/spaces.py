@@ -94,7 +94,8 @@ def keep_maps(
         same: whether its space goes on.
 
     Returns:
-        space_id → ``until`` (its last day), and ``anchors`` and ``held_out_residual`` of the fit.
+        space_id → ``until`` (its last day), and ``anchors`` and ``held_out_residual`` of the fit; of two that were
+        joined the lesser number of anchors, and the sum of the residuals, which is about the most that theirs can be.
     """
     told: dict[str, dict[str, Any]] = {}
     matrices: dict[str, Floats] = {}
@@ -104,7 +105,7 @@ def keep_maps(
             if about["until"] >= ds:
                 known = releases.open_array(run.warehouse, before.release_id, map_name(space_id)).view(np.float32)
                 matrices[space_id] = np.array(known) if step is None else step.matrix @ known
-                told[space_id] = about
+                told[space_id] = about if step is None else _joined(step, about)
     if before and step and run.config.publish.dual_days:
         matrices[before.space_id] = step.matrix
         told[before.space_id] = {
@@ -115,6 +116,11 @@ def keep_maps(
     if is_first():
         tables.write_arrays(tables.partition(run.warehouse, tables.MAPS, ds), dict(matrices))
     return told
+
+
+def _joined(step: MapBack, about: Mapping[str, Any]) -> dict[str, Any]:
+    anchors, residual = min(step.anchors, about["anchors"]), step.held_out_residual + about["held_out_residual"]
+    return {**about, "anchors": anchors, "held_out_residual": residual}
 
 
 def _step_back(day: DayGraph, vectors: Mapping[str, Floats], before: Release) -> MapBack | None:

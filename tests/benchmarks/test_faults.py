@@ -148,7 +148,7 @@ def seen(run: Run, scene: Any, before: Before) -> Any:
 def test_a_good_day_is_green_and_only_what_is_not_there_is_absent(good: Any) -> None:
     assert good.reasons == ()
     assert good.colour == "green"
-    assert {check.found.name for check in good.of("absent")} == {"code_churn", "uplift_sign_flips"}
+    assert {check.found.name for check in good.of("absent")} == {"map_residual", "code_churn", "uplift_sign_flips"}
 
 
 # The gate that is there for each.
@@ -201,6 +201,29 @@ def test_in_a_new_space_what_its_map_leads_back_to_is_compared(run: Run, scene: 
     compared = {c.found.name for c in verdict.of("green")}
     assert {"mean_cosine", "cosine_5th", "neighbor_overlap", "probe_auc_drop", "norm_ratio"} <= compared
     assert judge(run.config, measurements(run, wrong, before)).colour == "red"
+
+
+@pytest.mark.parametrize(("residual", "colour"), [(0.12, "green"), (0.3, "amber"), (0.6, "red"), (np.nan, "red")])
+def test_a_map_back_is_judged_on_the_day_it_is_made(
+    run: Run, scene: Any, before: Before, residual: float, colour: str
+) -> None:
+    fits = {"old": {"until": "2026-03-09", "anchors": 900, "held_out_residual": residual}}
+    verdict = judge(run.config, measurements(run, replace(scene.day, fits=fits), before))
+    assert verdict.colour == colour
+    assert [c.found.scope for c in verdict.of(colour) if c.found.name == "map_residual"] == ["old"]  # type: ignore[arg-type]
+
+
+def test_a_map_that_the_release_before_has_was_judged_with_it(run: Run, scene: Any, before: Before) -> None:
+    class Mapped(Served):
+        @property
+        def manifest(self) -> dict[str, Any]:
+            return {**super().manifest, "maps": fits}
+
+    fits = {"old": {"until": "2026-03-09", "anchors": 900, "held_out_residual": 0.6}}
+    served: Any = Mapped(scene.yesterday)
+    verdict = judge(run.config, measurements(run, replace(scene.day, fits=fits), Before(served, before.reports)))
+    assert verdict.colour == "green"
+    assert [c.note for c in verdict.of("absent") if c.found.name == "map_residual"] == ["as the release before has it"]
 
 
 def test_a_first_day_has_nothing_to_be_compared_with_and_is_green(run: Run, scene: Any) -> None:

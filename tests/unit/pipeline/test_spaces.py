@@ -1,92 +1,21 @@
-"""A basis that is changed on purpose: another name, another dimension; the old one's ranker reads on for a while.
-
-The graphs of three days are made here, as stage ``graph`` leaves them, so that no Spark is needed.
-"""
+"""A basis that is changed on purpose: another name, another dimension; the old one's ranker reads on for a while."""
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-import yaml
 
 from graphrep import vocab
-from graphrep.config import load_config
-from graphrep.contracts import NODE, NODE_ACTIVITY, Adjacency, Manifest
+from graphrep.contracts import Manifest
 from graphrep.errors import InputError
 from graphrep.lookup import Release, open_release
-from graphrep.pipeline import spaces
-from graphrep.pipeline.context import Run
-from graphrep.pipeline.load import ARRAY_TYPES, load_graph
-from graphrep.pipeline.run import run_stage
-from graphrep.store import runlog, tables
-from graphrep.store.files import staged_directory
-
-CONFIGS = Path(__file__).resolve().parents[3] / "configs"
-AT = dt.datetime(2026, 3, 31, 12, tzinfo=dt.UTC)
-GREEN: dict[str, Any] = {"colour": "green", "reasons": [], "checks": []}
-FIRST, SECOND, THIRD = DAYS = ("2026-03-03", "2026-03-04", "2026-03-05")
-USERS, HOSTS = 240, 60
-
-
-class Place:
-    """A warehouse with the graphs of three days, whose settings may change in between."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.warehouse = root, root / "warehouse"
-        self.configure()
-        users = [FIRST] * 200 + [SECOND] * 20 + [THIRD] * 20
-        ids = [(vocab.USER, f"u{i}", i, ds) for i, ds in enumerate(users)]
-        ids += [(vocab.HOST, f"h{i}", i, FIRST) for i in range(HOSTS)]
-        names = [column.name for column in NODE.columns]
-        write_rows(self.warehouse / tables.IDS / "000001", NODE.schema, names, ids)
-        for day, ds in enumerate(DAYS):
-            self._graph(ds, day, users.index(DAYS[day + 1]) if day < 2 else USERS)
-
-    def configure(self, dual_days: int = 7, **embed: Any) -> None:
-        settings = {
-            "extends": str(CONFIGS / "local.yaml"),
-            "embed": {"dim": 8, **embed},
-            "publish": {"dual_days": dual_days},
-            "cold_start": {"buckets": [0]},
-        }
-        (self.root / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-
-    def run(self) -> Run:
-        config = load_config(self.root / "config.yaml", logs=self.root / "logs", warehouse=self.warehouse)
-        return Run(config, today=AT.date())
-
-    def _graph(self, ds: str, day: int, users: int) -> None:
-        """Users of six tastes watch hosts; every day some of it is new."""
-        rng = np.random.default_rng(0)
-        close = (
-            rng.normal(size=(USERS, 6)) @ rng.normal(size=(6, HOSTS)) + 0.5 * rng.normal(size=(3, USERS, HOSTS))[day]
-        )
-        src, dst = np.nonzero(close[:users] > 2)
-        columns = {Adjacency.SRC: src, Adjacency.DST: dst, Adjacency.WEIGHT: np.ones(len(src))}
-        columns[Adjacency.TIME] = np.full(len(src), 1772000000)
-        with staged_directory(tables.partition(self.warehouse, tables.ARRAYS, ds)) as staging:
-            tables.save_columns(staging, "watches_live_of", ARRAY_TYPES, len(src), [columns])
-        degrees = {vocab.USER: np.bincount(src, minlength=users), vocab.HOST: np.bincount(dst, minlength=HOSTS)}
-        rows = [
-            (kind, f"{kind[0]}{i}", i, 1, int(degree), 1772000000000)
-            for kind, own in degrees.items()
-            for i, degree in enumerate(own)
-        ]
-        names = [column.name for column in NODE_ACTIVITY.columns]
-        write_rows(tables.partition(self.warehouse, tables.NODES, ds), NODE_ACTIVITY.schema, names, rows)
-        built = {"edges": {"watches_live_of": len(src)}, "window": [FIRST, ds], "inputs": {}, "label_day": ds}
-        runlog.record_stage(self.warehouse, ds, vocab.GRAPH, {runlog.FINGERPRINT: ds, **built})
-
-
-def write_rows(path: Path, schema: pa.Schema, names: list[str], rows: list[tuple[Any, ...]]) -> None:
-    columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
-    with staged_directory(path) as staging:
-        tables.save_parquet(staging / "part-0.parquet", pa.table(columns, schema=schema))
+from graphrep.pipeline import judging, spaces
+from graphrep.pipeline.load import load_graph
+from graphrep.pipeline.measure import Before, of_maps
+from made_days import FIRST, SECOND, THIRD, Place, published
 
 
 @pytest.fixture
@@ -95,15 +24,6 @@ def place(tmp_path: Path) -> Place:
     made = Place(tmp_path)
     published(made, FIRST)
     return made
-
-
-def published(place: Place, ds: str) -> Release:
-    """Whatever the gates would say."""
-    run = place.run()
-    run_stage(run, vocab.EMBED, ds, at=AT)
-    runlog.record_stage(place.warehouse, ds, vocab.EVALUATE, {"gate": GREEN, "quality": []})
-    run_stage(run, vocab.PUBLISH, ds, at=AT)
-    return open_release(place.warehouse)
 
 
 def cosine(before: Release, now: Release, space_id: str) -> float:
@@ -115,7 +35,9 @@ def cosine(before: Release, now: Release, space_id: str) -> float:
     return float(((x * y).sum(1) / np.linalg.norm(x, axis=1) / np.linalg.norm(y, axis=1)).mean())
 
 
-def test_another_name_begins_a_space_that_the_old_ranker_reads_through_a_map(place: Place) -> None:
+def test_another_name_begins_a_space_that_the_old_ranker_reads_through_a_map(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = open_release(place.warehouse)
     place.configure()
     same = published(place, SECOND)
@@ -135,6 +57,11 @@ def test_another_name_begins_a_space_that_the_old_ranker_reads_through_a_map(pla
     assert later.space_id == new.space_id
     assert later.manifest[Manifest.MAPS] == new.manifest[Manifest.MAPS]
     np.testing.assert_array_equal(later.in_space(old.space_id).back, new.in_space(old.space_id).back)
+    assert [found.value for found in of_maps(new.manifest[Manifest.MAPS], Before(old))] == [told["held_out_residual"]]
+    monkeypatch.setattr(judging, "traffic_of", lambda run, day: {})
+    judged = judging.candidate(place.run(), SECOND, load_graph(place.run(), SECOND), {}, labelled=False)
+    assert judged.fits == new.manifest[Manifest.MAPS]
+    assert [found.value for found in of_maps(later.manifest[Manifest.MAPS], Before(new))] == [None]
 
 
 def test_maps_are_joined_over_two_changes_and_dimensions(place: Place) -> None:
@@ -147,6 +74,12 @@ def test_maps_are_joined_over_two_changes_and_dimensions(place: Place) -> None:
     step, both = newer.in_space(new.space_id).back, newer.in_space(old.space_id).back
     assert step.shape == (12, 8)
     np.testing.assert_allclose(both, step @ new.in_space(old.space_id).back, atol=1e-6)
+    first, second = (release.manifest[Manifest.MAPS] for release in (new, newer))
+    together = first[old.space_id]["held_out_residual"] + second[new.space_id]["held_out_residual"]
+    assert second[old.space_id]["held_out_residual"] == pytest.approx(together)
+    assert [(found.scope, found.value) for found in of_maps(second, Before(new))] == [
+        (space_id, second[space_id]["held_out_residual"]) for space_id in second
+    ], "each is another map than the release before had"
     assert newer.in_space(old.space_id).get("user", ["nobody"]).vectors.shape == (1, 8)
 
 
