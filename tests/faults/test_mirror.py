@@ -13,11 +13,14 @@ from pathlib import Path
 import boto3
 import pytest
 
+from graphrep import vocab
 from graphrep.contracts import Manifest
 from graphrep.errors import InputError, PointerMovedError, StoreError
 from graphrep.lookup import open_release
-from graphrep.store import mirror, pointer, releases, retention
+from graphrep.pipeline.run import run_stage
+from graphrep.store import mirror, pointer, releases, retention, runlog
 from graphrep.store.places import MovedError, open_place
+from made_days import FIRST, SECOND, Place, published
 from made_release import AT, publish_made
 
 
@@ -226,6 +229,33 @@ def test_a_store_that_does_not_answer_is_one_line_and_the_release_serves_here(
         assert "\n" not in str(caught.value)
         monkeypatch.setenv("AWS_ENDPOINT_URL", os.environ["AWS_ENDPOINT_URL"])
     assert open_release(warehouse, verify=True).release_id == "2026-03-02.1"
+
+
+def test_publishing_brings_the_mirror_along_and_makes_up_for_it_where_the_store_was_gone(
+    store: str, quick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Place(quick)
+    made.configure(publish={"mirror": store})
+    first = published(made, FIRST)
+    assert mirror.fetch(store, quick / "cache") == first.release_id == f"{FIRST}.1"
+    with monkeypatch.context() as gone:
+        gone.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        gone.setenv("AWS_MAX_ATTEMPTS", "1")
+        with pytest.raises(StoreError, match="expected an answer of the object store") as caught:
+            published(made, SECOND)
+    assert "\n" not in str(caught.value)
+    here = open_release(made.warehouse, verify=True)
+    assert here.release_id == f"{SECOND}.1"
+    assert runlog.read_stage(made.warehouse, SECOND, vocab.PUBLISH) is None, "the stage is not done"
+    assert mirror.fetch(store, quick / "cache") == first.release_id, "what was there serves there"
+
+    again = run_stage(made.run(), vocab.PUBLISH, SECOND, at=AT)
+    assert (again["release_id"], again["new"], again["mirrored"]) == (here.release_id, False, here.release_id)
+    assert mirror.fetch(store, quick / "cache") == here.release_id
+    ours, theirs = (releases.release_path(place, here.release_id) for place in (made.warehouse, quick / "cache"))
+    assert contents(ours) == contents(theirs)
+    assert [entry["to"] for entry in releases.read_log(made.warehouse)] == [first.release_id, here.release_id]
+    assert [entry["to"] for entry in pointer.read_log(open_place(store))] == [first.release_id, here.release_id]
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3://UPPER/x", "gs://bucket/x", "s3:///x"])
