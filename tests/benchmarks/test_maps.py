@@ -23,5 +23,5 @@ def test_a_turn_is_led_back_and_exchanged_rows_are_not() -> None:
 
 
 def test_the_table_has_the_spread_of_the_residuals_and_the_mean_of_the_losses() -> None:
-    days = [(0.1, {"video": 0.2}), (0.3, {"video": 0.0}), (0.2, {"video": 0.1})]
-    assert maps.lines_of({"another seed": days})[-1] == "| another seed | 3 | 0.100 | 0.200 | 0.300 | 0.1000 |"
+    days = [(0.1, {"video": 0.2}), (0.6, {"video": 0.0}), (0.2, {"video": 0.1})]
+    assert maps.lines_of({"another seed": days})[-1] == "| another seed | 3 | 0.100 | 0.200 | 0.600 | 0.1000 |"
