@@ -36,6 +36,9 @@ PROPERTIES = {
     "write.metadata.previous-versions-max": "20",
 }
 
+FLUSHED = {"py-io-impl": "graphrep.store.history_files.FlushedFiles"}
+"""Named and not imported, since pyiceberg is an extra."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeldDay:
@@ -69,7 +72,7 @@ def open_catalog(warehouse: Path, name: str, properties: Mapping[str, str]) -> I
     given = dict(properties)
     if not given:
         place.mkdir(parents=True, exist_ok=True)
-        given = {"type": "sql", "uri": f"sqlite:///{place}/catalog.db", "warehouse": f"file://{place}"}
+        given = {"type": "sql", "uri": f"sqlite:///{place}/catalog.db", "warehouse": f"file://{place}", **FLUSHED}
     with _one_line(_without_password(str(given.get("uri", name)))):
         with files.locked(place.parent / ".history.made.lock"):  # its own: two cannot make one database
             catalog = load_catalog(name, **given)

@@ -81,7 +81,7 @@ class Directory:
         with files.storing(path), files.staging_directory(self.root) as staging:
             shutil.copyfile(source, staging / path.name)
             files.flush_files(staging)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            files.make_directory(path.parent)
             (staging / path.name).replace(path)
             files.flush_directory(path.parent)
 

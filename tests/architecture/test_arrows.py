@@ -93,7 +93,12 @@ MAY_SAVE = {"export/index.py"}
 KNOWN_TO = {
     "redis": {"export/redis.py"},
     "usearch": {"export/index.py"},
-    "pyiceberg": {"store/history.py", "store/history_commit.py", "store/history_sweep.py"},
+    "pyiceberg": {
+        "store/history.py",
+        "store/history_commit.py",
+        "store/history_files.py",
+        "store/history_sweep.py",
+    },
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import signal
 import subprocess
 import sys
@@ -93,6 +94,24 @@ def files_of(warehouse: Path, kind: str = "user") -> dict[str, list[Path]]:
     with opened(warehouse) as catalog:
         days = history.held_days(history.open_table(catalog, "graphrep", kind))
     return {ds: [Path(f.file_path.removeprefix("file://")) for f in day.data] for ds, day in days.items()}
+
+
+def test_every_file_of_a_state_is_on_the_disk_before_the_catalog_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: set[str] = set()
+    real = os.fsync
+
+    def noted(descriptor: int) -> None:
+        real(descriptor)
+        flushed.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    put(tmp_path, rows(DAY, f"{DAY}.1"))
+    put(tmp_path, rows(NEXT, f"{NEXT}.1"))
+    made = [path for path in (tmp_path / "history").rglob("*") if not path.name.startswith("catalog.db")]
+    assert {path.suffix for path in made if path.is_file()} == {".parquet", ".avro", ".json"}
+    assert {str(path) for path in made} <= flushed, "directories, too"
 
 
 def start(warehouse: Path, ds: str, attempt: int, moment: str = "never") -> subprocess.Popen[str]:
