@@ -156,7 +156,9 @@ def test_rows_of_a_pandas_frame_keep_their_index_and_zone(history: History) -> N
     assert [None if v is None else v.round(4).tolist() for v in out["v"]] == [[-2, 2], [1, 1], None, None]
     assert out["v_release_id"].tolist() == ["2026-03-02.1", "2026-03-01.1", "", ""]
     logged = out.drop(columns=[c for c in out if str(c).startswith("v")]).assign(shown=out["v_release_id"])
+    logged.loc[1, "shown"] = "2026-03-03.1"  # logged without a key: there is nothing to be told
     again = join_pandas(logged, history.warehouse, node_type="user", key="who", release_id="shown", into="v")
     assert again["v_found"].tolist() == out["v_found"].tolist()
+    assert again["v_release_id"].tolist() == out["v_release_id"].tolist()
     with pytest.raises(InputError, match="either a column of times or one of releases"):
         join_pandas(frame, history.warehouse, node_type="user", key="who")
