@@ -6,8 +6,9 @@ python -m benchmarks.stability kuairand --data ../shared/data --seeds 0
 Each day has a graph of the days before it (its window, decayed by a half-life of 14 days), made here from the events
 without Spark. The ranker is ``graphrep.evaluate.probe``: it tells the pairs of the next day from pairs of the same
 users with things that others met. Users fall into two halves by chance; a ranker is fitted on one half's pairs and
-asked about the other's, and the two areas under the curve are averaged. *Loss* at an age of n days: the ranker fitted
-on that very day's vectors and pairs, less the one that was fitted n days earlier; the mean over all days so far apart.
+asked about the other's, and the two areas under the curve are averaged (``--splits``: over so many such halvings).
+*Loss* at an age of n days: the ranker fitted on that very day's vectors and pairs, less the one that was fitted n days
+earlier; the mean over all days so far apart.
 
 *kept*: the first day's vectors on all days, a control: what a ranker loses where no vector changes at all, because what
 is asked changes. *raw*: each day with another seed, nothing else. *aligned*: the same vectors turned onto the day
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ NEGATIVES = 4
 MOST = 3000
 """Pairs that met, of a day; more are drawn from."""
 MODELS = ("walk", "history", "hybrid")
+CONTROL = "kept"
 
 
 @dataclass(frozen=True)
@@ -161,15 +163,17 @@ def graph_of(log: Log, day: int) -> HeteroGraph:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What a day asks: rows of both types, whether they met, and which half the user is of."""
+    """What a day asks: rows of both types (n,), whether they met (n,), which half the user is of (splits, n)."""
 
     left: Ints
     right: Ints
     met: NDArray[np.bool_]
-    half: NDArray[np.bool_]
+    halves: NDArray[np.bool_]
 
 
-def pairs_of(log: Log, kinds: EdgeType, day: int, g: HeteroGraph, seed: int) -> Pairs:
+def pairs_of(
+    log: Log, kinds: EdgeType, day: int, g: HeteroGraph, seed: int, *, most: int = MOST, splits: int = 1
+) -> Pairs:
     """The pairs of a day among the nodes of its graph, and for each the same user with things that others met."""
     shape = log.num_nodes[kinds[0]], log.num_nodes[kinds[2]]
     known = {kind: np.zeros(n, bool) for kind, n in log.num_nodes.items()}
@@ -180,15 +184,15 @@ def pairs_of(log: Log, kinds: EdgeType, day: int, g: HeteroGraph, seed: int) -> 
     met = sp.csr_array((np.ones(today.sum()), (events.src[today], events.dst[today])), shape=shape)
     user, thing = sp.coo_array(met).coords
     rng = np.random.default_rng([seed, day])
-    if len(user) > MOST:
-        some = rng.choice(len(user), MOST, replace=False)
+    if len(user) > most:
+        some = rng.choice(len(user), most, replace=False)
         user, thing = user[some], thing[some]
     others = np.repeat(user, NEGATIVES)
     drawn = rng.choice(events.dst[today], len(others))
     new = np.asarray(met[others, drawn]).ravel() == 0
-    half = np.random.default_rng(seed).random(shape[0]) < 0.5
+    halves = np.random.default_rng(seed).random((splits, shape[0])) < 0.5
     left, right = np.append(user, others[new]), np.append(thing, drawn[new])
-    return Pairs(left, right, np.arange(len(left)) < len(user), half[left])
+    return Pairs(left, right, np.arange(len(left)) < len(user), halves[:, left])
 
 
 @dataclass(frozen=True)
@@ -198,20 +202,24 @@ class Judged:
     left: NDArray[np.float32]
     right: NDArray[np.float32]
     asked: Pairs
-    probes: tuple[Probe, Probe]
+    probes: list[tuple[Probe, Probe]]
 
 
 def judged(vectors: Vectors, kinds: EdgeType, asked: Pairs) -> Judged:
     left, right = vectors[kinds[0]][asked.left], vectors[kinds[2]][asked.right]
-    probes = [fit_probe(left[part], right[part], asked.met[part]) for part in (asked.half, ~asked.half)]
-    return Judged(left, right, asked, (probes[0], probes[1]))
+
+    def fitted(part: NDArray[np.bool_]) -> Probe:
+        return fit_probe(left[part], right[part], asked.met[part])
+
+    return Judged(left, right, asked, [(fitted(half), fitted(~half)) for half in asked.halves])
 
 
-def area(probes: tuple[Probe, Probe], day: Judged) -> float:
-    """Of rankers that never saw the users they are asked about."""
+def area(probes: list[tuple[Probe, Probe]], day: Judged) -> float:
+    """Of rankers that never saw the users they are asked about; the mean over splits and halves."""
     found = []
-    for probe, part in zip(probes, (~day.asked.half, day.asked.half), strict=True):
-        found.append(auc(day.asked.met[part], probe.scores(day.left[part], day.right[part])))
+    for both, half in zip(probes, day.asked.halves, strict=True):
+        for probe, part in zip(both, (~half, half), strict=True):
+            found.append(auc(day.asked.met[part], probe.scores(day.left[part], day.right[part])))
     return float(np.mean(found))
 
 
@@ -294,18 +302,18 @@ def losses(days: list[Judged]) -> tuple[float, dict[int, float]]:
 
 
 def measured(
-    log: Log, models: list[str], dim: int, seed: int
+    log: Log, models: list[str], dim: int, seed: int, **pairs: int
 ) -> Iterator[tuple[str, str, str, float, float, dict[int, float]]]:
     """Model, mode, relation asked about, mean area, length, loss by age."""
     days = range(log.window, log.window + log.days)
     graphs = [graph_of(log, day) for day in days]
     both = list(zip(days, graphs, strict=True))
-    asked = {kinds: [pairs_of(log, kinds, day, g, seed) for day, g in both] for kinds in log.asked}
+    asked = {kinds: [pairs_of(log, kinds, day, g, seed, **pairs) for day, g in both] for kinds in log.asked}
     for model in models:
         begun = time.perf_counter()
         made = MAKERS[model](log, graphs, dim, seed)
         print(f"  {model}, seed {seed}: {time.perf_counter() - begun:.0f} s", flush=True)
-        for mode, vectors in {"kept": [made["raw"][0]] * len(graphs), **made}.items():
+        for mode, vectors in {CONTROL: [made["raw"][0]] * len(graphs), **made}.items():
             length = _median({"user": vectors[-1]["user"]}) / _median({"user": vectors[0]["user"]})
             for kinds, questions in asked.items():
                 ceiling, loss = losses([judged(v, kinds, q) for v, q in zip(vectors, questions, strict=True)])
@@ -321,6 +329,8 @@ def main() -> None:
     parser.add_argument("--window", type=int, help="days in a graph; left out: 14, of kuairand 7")
     parser.add_argument("--dim", type=int, default=32)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--most", type=int, default=MOST, help="pairs that met, of a day")
+    parser.add_argument("--splits", type=int, default=1, help="ways in which users fall into halves, averaged")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     given = parser.parse_args()
     found: dict[tuple[str, str, str], list[tuple[float, float, dict[int, float]]]] = {}
@@ -329,7 +339,9 @@ def main() -> None:
             log = sample(given.users, given.days, given.window or 14, seed)
         else:
             log = kuairand(given.data, given.window or 7)
-        for model, mode, relation, *figures in measured(log, given.models, given.dim, seed):
+        for model, mode, relation, *figures in measured(
+            log, given.models, given.dim, seed, most=given.most, splits=given.splits
+        ):
             found.setdefault((model, mode, relation), []).append((figures[0], figures[1], figures[2]))
     ages = [age for age in (1, 3, 6, 7, 13) if age < log.days]
     print("| vectors | asked | AUC, fitted that day | length | " + " | ".join(f"loss, {age} d" for age in ages) + " |")
@@ -339,6 +351,27 @@ def main() -> None:
         ceilings = " ".join(f"{ceiling:.3f}" for ceiling, *_ in seeds)
         grown = " ".join(f"{length:.2f}" for _, length, _ in seeds)
         print(f"| {model}, {mode} | {relation} | {ceilings} | {grown} | {' | '.join(cells)} |")
+    print("\n".join(["", *beyond_control(found, ages)]))
+
+
+Found = Mapping[tuple[str, str, str], list[tuple[float, float, dict[int, float]]]]
+
+
+def beyond_control(found: Found, ages: Sequence[int]) -> list[str]:
+    """The table: of each mode's loss what the control does not lose, mean over seeds and their standard deviation."""
+    lines = ["| vectors | asked | " + " | ".join(f"loss beyond the control, {age} d" for age in ages) + " |"]
+    lines.append("|" + "---|" * (2 + len(ages)))
+    for (model, mode, relation), seeds in found.items():
+        if mode == CONTROL:
+            continue
+        cells = []
+        for age in ages:
+            pairs = zip(seeds, found[model, CONTROL, relation], strict=True)
+            over = [loss[age] - control[age] for (*_, loss), (*_, control) in pairs]
+            spread = f" (sd {np.std(over, ddof=1):.4f})" if len(over) > 1 else ""
+            cells.append(f"{np.mean(over):.4f}{spread}")
+        lines.append(f"| {model}, {mode} | {relation} | {' | '.join(cells)} |")
+    return lines
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def check_header(path: Path) -> None:
     with files.storing(path), path.open("rb") as handle:
         size = path.stat().st_size
         length = int.from_bytes(handle.read(8), "little")
-        if size < 8 or not 2 <= length <= min(MAX_HEADER, size - 8):
+        if not 2 <= length <= min(MAX_HEADER, size - 8):
             raise _wrong(path, f"a header of {length} bytes in a file of {size}")
         header = handle.read(length)
     try:

@@ -27,7 +27,7 @@ def test_a_day_asks_about_pairs_of_its_own_that_its_graph_cannot_have_seen(log: 
     today = set(zip(events.src[events.day == day], events.dst[events.day == day], strict=True))
     for left, right, met in zip(asked.left, asked.right, asked.met, strict=True):
         assert ((left, right) in today) == met
-    assert set(asked.left[asked.half]).isdisjoint(asked.left[~asked.half])
+    assert set(asked.left[asked.halves[0]]).isdisjoint(asked.left[~asked.halves[0]])
     assert set(asked.right[~asked.met]) <= set(asked.right[asked.met]) | {b for _, b in today}
 
 
@@ -38,7 +38,7 @@ def _planted(days: int) -> tuple[list[dict[str, np.ndarray]], list[Pairs]]:
     for _ in range(days):
         left, right = rng.integers(0, 300, (2, 4000))
         score = (vectors["user"][left] * vectors["video"][right]) @ np.array([3.0, -2, 1, 1, 0, 0])
-        asked.append(Pairs(left, right, score + rng.normal(size=4000) > 1, left < 150))
+        asked.append(Pairs(left, right, score + rng.normal(size=4000) > 1, np.stack([left < 150, left % 2 == 0])))
     return [vectors] * days, asked
 
 
@@ -56,3 +56,20 @@ def test_a_turn_costs_a_frozen_ranker_and_alignment_brings_it_back() -> None:
     # A basis of its own suits this ranker less well, but aligned it is one and the same each day.
     assert abs(loss(chained(turned))) < 0.01
     assert abs(loss(chained(turned, scaled=True))) < 0.01
+
+
+def test_users_fall_into_halves_in_as_many_ways_as_wanted_and_the_first_is_the_same(log: Log) -> None:
+    g = graph_of(log, 4)
+    one, three = (pairs_of(log, KINDS, 4, g, seed=0, splits=splits) for splits in (1, 3))
+    assert three.halves.shape == (3, len(three.left))
+    np.testing.assert_array_equal(one.halves[0], three.halves[0])
+    assert (three.halves[0] != three.halves[1]).any()
+    assert pairs_of(log, KINDS, 4, g, seed=0, most=10).met.sum() == 10
+
+
+def test_what_the_control_loses_is_taken_off_by_seed() -> None:
+    found = {
+        ("walk", "kept", "asked"): [(0.8, 1.0, {7: 0.01}), (0.8, 1.0, {7: 0.03})],
+        ("walk", "aligned", "asked"): [(0.8, 1.0, {7: 0.02}), (0.8, 1.0, {7: 0.06})],
+    }
+    assert stability.beyond_control(found, [7])[2:] == ["| walk, aligned | asked | 0.0200 (sd 0.0141) |"]

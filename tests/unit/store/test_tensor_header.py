@@ -27,6 +27,7 @@ def entry(start: Any, stop: Any, *shape: Any, dtype: str = "F32") -> dict[str, A
     return {"dtype": dtype, "shape": list(shape), "data_offsets": [start, stop]}
 
 
+ENTRY = json.dumps(entry(0, 24, 6))
 ATTACKS = {
     "empty": b"",
     "shorter than a length": b"\1\0\0",
@@ -37,7 +38,7 @@ ATTACKS = {
     "a pickle": b"\x80\x04\x95" + b"cos\nsystem\n" * 9,
     "a list": made_up([]),
     "nested without end": made_up(b"[" * 100_000),
-    "a name twice": made_up(b'{"a": 1, "a": 1}'),
+    "a name twice": made_up(f'{{"a": {ENTRY}, "a": {ENTRY}}}'.encode()),
     "tensors that overlap": made_up({"a": entry(0, 16, 4), "b": entry(8, 24, 4)}),
     "tensors of one span": made_up({"a": entry(0, 24, 6), "b": entry(0, 24, 6)}),
     "a gap": made_up({"a": entry(0, 8, 2), "b": entry(16, 24, 2)}),
@@ -67,6 +68,14 @@ def test_it_is_refused_in_one_line(tmp_path: Path, attack: str) -> None:
         checkpoints.load(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("attack", ["empty", "shorter than a length", "a header longer than the file"])
+def test_a_header_that_the_file_has_no_room_for_is_not_looked_at(tmp_path: Path, attack: str) -> None:
+    path = tmp_path / "state.safetensors"
+    path.write_bytes(ATTACKS[attack])
+    with pytest.raises(InputError, match=rf"found a header of \d+ bytes in a file of {len(ATTACKS[attack])} "):
+        checkpoints.load(path)
 
 
 def test_it_is_refused_before_anything_large_is_in_memory(tmp_path: Path) -> None:
