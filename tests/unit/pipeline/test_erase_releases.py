@@ -17,6 +17,7 @@ from graphrep.config import load_config
 from graphrep.contracts import Manifest
 from graphrep.errors import InputError, PointerMovedError, StoreError
 from graphrep.lookup import asof, open_release
+from graphrep.lookup import keys as codec
 from graphrep.pipeline import erase_releases as module
 from graphrep.pipeline.context import Run
 from graphrep.pipeline.erase import horizon
@@ -116,6 +117,38 @@ def test_every_release_is_made_anew_without_the_key_and_all_else_stays(warehouse
     assert (entry["action"], entry["from"], entry["to"]) == (releases.ERASE, f"{DAYS[-1]}.1", f"{DAYS[-1]}.2")
 
 
+def test_rows_stay_with_their_keys_where_a_new_seed_orders_them_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a crowded bucket had asked for another seed, and the erased key was in it."""
+    content, write = made(DAYS[0], 1)
+
+    def numbered(path: Path) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(codec, "FIRST_SEED", b"another!")
+            write(path)
+        rows = np.load(path / "user.rows.npy")
+        rows["degree"] = 1 + np.arange(len(rows))
+        np.save(path / "user.rows.npy", rows)
+
+    first, _ = releases.stage_release(tmp_path, content, numbered)
+    releases.switch(tmp_path, first, expected=None, action=releases.PUBLISH, at=AT)
+    old = open_release(tmp_path)
+    users = [key for key in old.keys("user") if key != "user3"]
+    was, unknown = old.get("user", users), old.get("user", ["nobody"]).vectors
+    erased(tmp_path)
+    new = open_release(tmp_path, verify=True)
+    assert new.keys("user") != users, "another order"
+    hit = new.get("user", users)
+    assert hit.degree.tolist() == was.degree.tolist()
+    assert np.array_equal(hit.vectors, was.vectors)
+    assert np.array_equal(new.get("user", ["user3"]).vectors, unknown), "the prior of the type stays"
+    table = pq.read_table(releases.release_path(tmp_path, new.release_id) / "user.parquet")
+    assert table["key"].to_pylist() == new.keys("user")
+    held = np.array(table["vector"].to_pylist(), np.float32)
+    assert np.array_equal(held, new.get("user", new.keys("user")).vectors)
+
+
 def test_the_id_that_a_ranker_logged_names_what_the_release_became(warehouse: Path) -> None:
     logged = asof.vectors_of(warehouse, "user", ["user1", "user3"], [f"{DAYS[0]}.1"] * 2)
     assert logged.found.all()
@@ -191,6 +224,16 @@ def test_an_attempt_that_a_later_one_replaced_is_only_removed(warehouse: Path) -
     assert record["removed"] == [f"{DAYS[2]}.1"]
     assert record["renewed"][f"{DAYS[2]}.2"] == f"{DAYS[2]}.3"
     assert releases.list_releases(warehouse) == [f"{DAYS[0]}.2", f"{DAYS[1]}.2", f"{DAYS[2]}.3"]
+
+
+def test_an_attempt_whose_successor_was_withdrawn_is_made_anew(warehouse: Path) -> None:
+    publish(warehouse, DAYS[2], 9)
+    releases.rollback(warehouse, f"{DAYS[2]}.1", at=AT)
+    publish(warehouse, "2026-03-01", 5)
+    record = erased(warehouse)
+    assert record["removed"] == []
+    assert (record["renewed"][f"{DAYS[2]}.1"], record["renewed"][f"{DAYS[2]}.2"]) == (f"{DAYS[2]}.3", f"{DAYS[2]}.4")
+    assert releases.withdrawn(warehouse) == {f"{DAYS[2]}.4"}
 
 
 def test_a_type_may_lose_every_key(warehouse: Path) -> None:
