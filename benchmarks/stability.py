@@ -291,20 +291,24 @@ def _median(vectors: Vectors) -> float:
 MAKERS: dict[str, Callable[..., dict[str, list[Vectors]]]] = {"walk": walks, "history": histories, "hybrid": hybrids}
 
 
-def losses(days: list[Judged]) -> tuple[float, dict[int, float]]:
-    """Mean area of the rankers fitted each day; by the ranker's age in days, the mean loss."""
+def losses(days: list[Judged]) -> tuple[float, dict[int, float], list[float]]:
+    """Mean area of the rankers fitted each day; by the ranker's age in days, the mean loss; by its day, too."""
     ceiling = [area(day.probes, day) for day in days]
     by_age: dict[int, list[float]] = {}
+    by_day: list[list[float]] = [[] for _ in days[1:]]
     for at, day in enumerate(days):
         for earlier in range(at):
-            by_age.setdefault(at - earlier, []).append(ceiling[at] - area(days[earlier].probes, day))
-    return float(np.mean(ceiling)), {age: float(np.mean(found)) for age, found in by_age.items()}
+            loss = ceiling[at] - area(days[earlier].probes, day)
+            by_age.setdefault(at - earlier, []).append(loss)
+            by_day[earlier].append(loss)
+    means = {age: float(np.mean(found)) for age, found in by_age.items()}
+    return float(np.mean(ceiling)), means, [float(np.mean(found)) for found in by_day]
 
 
 def measured(
     log: Log, models: list[str], dim: int, seed: int, **pairs: int
-) -> Iterator[tuple[str, str, str, float, float, dict[int, float]]]:
-    """Model, mode, relation asked about, mean area, length, loss by age."""
+) -> Iterator[tuple[str, str, str, float, float, dict[int, float], list[float]]]:
+    """Model, mode, relation asked about, mean area, length, loss by age, loss by the day of the ranker."""
     days = range(log.window, log.window + log.days)
     graphs = [graph_of(log, day) for day in days]
     both = list(zip(days, graphs, strict=True))
@@ -316,8 +320,8 @@ def measured(
         for mode, vectors in {CONTROL: [made["raw"][0]] * len(graphs), **made}.items():
             length = _median({"user": vectors[-1]["user"]}) / _median({"user": vectors[0]["user"]})
             for kinds, questions in asked.items():
-                ceiling, loss = losses([judged(v, kinds, q) for v, q in zip(vectors, questions, strict=True)])
-                yield model, mode, kinds[1], ceiling, length, loss
+                ceiling, loss, by_day = losses([judged(v, kinds, q) for v, q in zip(vectors, questions, strict=True)])
+                yield model, mode, kinds[1], ceiling, length, loss, by_day
 
 
 def main() -> None:
@@ -334,15 +338,17 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     given = parser.parse_args()
     found: dict[tuple[str, str, str], list[tuple[float, float, dict[int, float]]]] = {}
+    days: dict[tuple[str, str, str], list[list[float]]] = {}
     for seed in given.seeds:
         if given.log == "sample":
             log = sample(given.users, given.days, given.window or 14, seed)
         else:
             log = kuairand(given.data, given.window or 7)
-        for model, mode, relation, *figures in measured(
+        for model, mode, relation, ceiling, length, loss, by_day in measured(
             log, given.models, given.dim, seed, most=given.most, splits=given.splits
         ):
-            found.setdefault((model, mode, relation), []).append((figures[0], figures[1], figures[2]))
+            found.setdefault((model, mode, relation), []).append((ceiling, length, loss))
+            days.setdefault((model, mode, relation), []).append(by_day)
     ages = [age for age in (1, 3, 6, 7, 13) if age < log.days]
     print("| vectors | asked | AUC, fitted that day | length | " + " | ".join(f"loss, {age} d" for age in ages) + " |")
     print("|" + "---|" * (4 + len(ages)))
@@ -351,7 +357,7 @@ def main() -> None:
         ceilings = " ".join(f"{ceiling:.3f}" for ceiling, *_ in seeds)
         grown = " ".join(f"{length:.2f}" for _, length, _ in seeds)
         print(f"| {model}, {mode} | {relation} | {ceilings} | {grown} | {' | '.join(cells)} |")
-    print("\n".join(["", *beyond_control(found, ages)]))
+    print("\n".join(["", *beyond_control(found, ages), "", *by_day_lines(days)]))
 
 
 Found = Mapping[tuple[str, str, str], list[tuple[float, float, dict[int, float]]]]
@@ -371,6 +377,17 @@ def beyond_control(found: Found, ages: Sequence[int]) -> list[str]:
             spread = f" (sd {np.std(over, ddof=1):.4f})" if len(over) > 1 else ""
             cells.append(f"{np.mean(over):.4f}{spread}")
         lines.append(f"| {model}, {mode} | {relation} | {' | '.join(cells)} |")
+    return lines
+
+
+def by_day_lines(days: Mapping[tuple[str, str, str], list[list[float]]]) -> list[str]:
+    """The table: what the ranker of each day loses on the days after it, mean over these and over seeds."""
+    count = len(next(iter(days.values()))[0])
+    lines = ["| vectors | asked | " + " | ".join(f"ranker of day {day + 1}" for day in range(count)) + " |"]
+    lines.append("|" + "---|" * (2 + count))
+    for (model, mode, relation), seeds in days.items():
+        cells = " | ".join(f"{loss:.4f}" for loss in np.mean(seeds, axis=0))
+        lines.append(f"| {model}, {mode} | {relation} | {cells} |")
     return lines
 
 

@@ -73,3 +73,15 @@ def test_what_the_control_loses_is_taken_off_by_seed() -> None:
         ("walk", "aligned", "asked"): [(0.8, 1.0, {7: 0.02}), (0.8, 1.0, {7: 0.06})],
     }
     assert stability.beyond_control(found, [7])[2:] == ["| walk, aligned | asked | 0.0200 (sd 0.0141) |"]
+
+
+def test_losses_are_told_by_the_age_of_a_ranker_and_by_its_day() -> None:
+    kept, asked = _planted(3)
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(6, 6)))[0].astype(np.float32)
+    first = {kind: x @ turn for kind, x in kept[0].items()}
+    found = [judged(v, KINDS, q) for v, q in zip([first, *kept[1:]], asked, strict=True)]
+    _, by_age, by_day = losses(found)
+    assert by_day[0] > 0.1 > 0.01 > abs(by_day[1]), "only the first day's ranker knows another basis"
+    assert by_age[1] == pytest.approx((by_day[1] + 2 * by_day[0] - by_age[2]) / 2)
+    lines = stability.by_day_lines({("walk", "raw", "asked"): [[0.1, 0.2], [0.3, 0.2]]})
+    assert lines[2] == "| walk, raw | asked | 0.2000 | 0.2000 |"
