@@ -88,6 +88,14 @@ def train(
     return booster, np.asarray(curve)
 
 
+def read(
+    booster: lightgbm.Booster, X: Floats, threads: int, trees: int, start: int = 0, raw: bool = False
+) -> NDArray[Any]:
+    """Predictions of ``trees`` trees from number ``start`` on; left alone, all cores would spin for few rows."""
+    given = {"start_iteration": start, "num_iteration": trees, "raw_score": raw, "num_threads": threads}
+    return np.asarray(booster.predict(X, **given))
+
+
 def common_length(curves: list[Floats]) -> int:
     """The number of trees, at least 1, at which the mean of the folds' curves is lowest.
 

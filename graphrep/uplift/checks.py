@@ -62,8 +62,8 @@ def arms(treatment: ArrayLike, rows: int, min_rows: int) -> Ints:
     return given.astype(np.int64)
 
 
-def outcomes(outcome: ArrayLike, rows: int) -> Floats:
-    """Mature outcomes as (n,) float64, not all equal.
+def outcomes(outcome: ArrayLike, rows: int, vary: bool = True) -> Floats:
+    """Mature outcomes as (n,) float64; with ``vary`` not all equal.
 
     >>> outcomes([0, 1, 1], 3)
     array([0., 1., 1.])
@@ -76,7 +76,7 @@ def outcomes(outcome: ArrayLike, rows: int) -> Floats:
     if missing:
         fix = "leave out the days whose horizon has not passed"
         raise InputError("mature, finite outcomes", found=f"{missing} rows without", where="outcome", fix=fix)
-    if given.min() == given.max():
+    if vary and given.min() == given.max():
         raise InputError("an outcome that varies", found=f"{given[0]:g} in every row", where="outcome")
     return given
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphrep.uplift import scores, stages
-from graphrep.uplift.choice import Chosen, Judged, Published, judge_all
+from graphrep.uplift.choice import Chosen, Judged, Published, held_deviation, judge_all
 from graphrep.uplift.nuisance import Nuisance, Rows
 
 Floats = NDArray[np.float64]
@@ -17,6 +17,8 @@ Ints = NDArray[np.int64]
 
 # Halves of the training hosts of a fold that a candidate is judged by.
 JUDGED_HALVES = 4
+# Halves that a candidate is fitted to whose distance from the chosen one alone is read.
+RIVAL_HALVES = 8
 
 
 @dataclass(frozen=True)
@@ -59,42 +61,48 @@ class Problem:
         expected = self.response.models[fold](X[kept])
         return Targets.of(self.rows, places[kept], expected, propensity[kept])
 
-    def fit(self, name: str, arm: int, targets: Targets, halves: Sequence[Ints]) -> stages.Fits:
-        """A candidate of an arm (0 is the first after the control) on the targets."""
+    def fit(
+        self, name: str, arm: int, targets: Targets, halves: Sequence[Ints], level: int = len(stages.TREES) - 1
+    ) -> stages.Fits:
+        """A candidate of an arm (0 is the first after the control) on the targets, to be read up to ``level``."""
         label = (targets.adjusted if name == stages.RA else targets.scores)[:, arm]
         weight = self.rows.weight[targets.places]
         if name == stages.LINEAR:
             return stages.Lines.fit(self.rows.X[targets.places], label, weight, halves)
         source = stages.Source(self.rows.bins, self.rows.threads)
-        return stages.Trees.fit(source, targets.places, label, weight, halves, self.rows.seed)
+        return stages.Trees.fit(source, targets.places, label, weight, halves, self.rows.seed, level)
 
 
-def choose_stages(problem: Problem, targets: Targets, halves: int) -> list[Chosen]:
-    """The published final stage of every arm.
+def choose_stages(problem: Problem, targets: Targets, halves: int) -> tuple[list[Chosen], Floats]:
+    """The published final stage of every arm, and (m, K) deviations from the average effect on held-out hosts.
 
     A candidate is judged on the test rows of each fold, fitted to the training rows with that fold's nuisances: were
     the nuisances of other folds used, noise of the test rows would reach the regression-adjusted effects and be
-    taken for heterogeneity.
+    taken for heterogeneity. The slopes of the held-out deviations are those of the other folds.
     """
     rows, codes = problem.rows, problem.codes
     names = [name for name in stages.COMPLEXITY if name in problem.candidates and name != stages.CONSTANT]
-    held = _held(problem, names, targets.places)
+    held = _held(problem, names, targets.places) if names else {}
     weight, groups = rows.weight[targets.places], codes[targets.places]
     inside = stages.halves_of(groups, halves, rows.seed)
 
-    def published(judged: Judged, arm: int) -> Published | None:
+    def published(judged: Judged, arm: int, count: int) -> Published | None:
         if judged.name == stages.CONSTANT:
             return None
-        fits = problem.fit(judged.name, arm, targets, inside)
-        mean = fits.levels(rows.X[targets.places])[judged.level]
+        fits = problem.fit(judged.name, arm, targets, inside[:count], judged.level)
+        mean = stages.mean_and_spread(fits, rows.X[targets.places], judged.level)[0]
         return Published(judged, fits, float(weight @ mean / weight.sum()))
 
-    found = []
+    found, apart = [], np.zeros(targets.scores.shape)
     for arm in range(rows.n_arms - 1):
-        best, every = judge_all({name: held[name, arm] for name in names}, targets.scores[:, arm], weight, groups)
-        rival = published(every[0], arm) if every[0].name != best.name else None
-        found.append(Chosen(best, every, published(best, arm), rival))
-    return found
+        score = targets.scores[:, arm]
+        best, every = judge_all({name: held[name, arm] for name in names}, score, weight, groups)
+        rival = published(every[0], arm, RIVAL_HALVES) if every[0].name != best.name else None
+        found.append(Chosen(best, every, published(best, arm, len(inside)), rival))
+        if best.name != stages.CONSTANT:
+            tested = [np.isin(targets.places, test) for _, test in rows.folds]
+            apart[:, arm] = held_deviation(held[best.name, arm][best.level], score, weight, tested)
+    return found, apart
 
 
 def _held(problem: Problem, names: Sequence[str], places: Ints) -> dict[tuple[str, int], Floats]:

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from graphrep.errors import InputError
 from graphrep.uplift import checks, scores, stages
 from graphrep.uplift.boosting import Boosting
-from graphrep.uplift.choice import Chosen
 from graphrep.uplift.effects import Problem, Targets, choose_stages
 from graphrep.uplift.nuisance import Nuisance, Rows, assignment, min_leaf, response
 from graphrep.uplift.splits import given_folds, host_folds
@@ -29,7 +28,7 @@ class UpliftLearner(BaseEstimator):  # type: ignore[misc]  # scikit-learn is loo
     2. Scores ``φ_a``, see ``graphrep.uplift.scores``; rows without overlap are left out, with a reason.
     3. For each arm the candidates: the constant effect, a ridge line on φ, small trees on φ ("dr"), small trees on
        regression-adjusted effects ("ra"; Curth, van der Schaar 2021); each the mean over halves of the hosts.
-    4. The simplest within one standard error of the lowest doubly robust loss on held-out hosts
+    4. The simplest that is not clearly worse than the lowest doubly robust loss on held-out hosts
        (Kennedy, Electronic Journal of Statistics 17, 2023, for the loss and the learner).
     5. ``τ_a(x) = ATE_a + b (raw(x) − mean raw)``, b the calibration slope, 0 … 1.
 
@@ -47,7 +46,9 @@ class UpliftLearner(BaseEstimator):  # type: ignore[misc]  # scikit-learn is loo
         average_effects_: ``AverageEffects`` of the kept rows, with errors by group.
         trim_reason_: (n,) str, "" for a kept row.
         scores_: (n, K) φ, NaN in rows that are left out.
-        propensity_: (n, K+1) that the scores were made with.
+        propensity_: (n, K+1) that the scores were made with, and ``expected_`` (n, K+1) outcomes under each arm: of
+            models of other hosts, NaN in rows that no fold tests.
+        held_: (n, K) effects of each row by fits to other hosts, NaN in rows that are left out: what gates judge.
         choices_: for each arm the chosen candidate and the figures of all.
 
     >>> draws = np.random.default_rng(0)
@@ -165,11 +166,13 @@ class UpliftLearner(BaseEstimator):  # type: ignore[misc]  # scikit-learn is loo
         """Propensities (n, K+1) that scores are made with, NaN in rows that no fold tests."""
         settings = Boosting(300, rate=0.05, leaves=12, min_leaf=min_leaf(len(rows.X)), patience=15)
         self._assignment: Nuisance | None = None
-        if np.isnan(logged).any():
-            self._assignment = assignment(rows, settings)
+        unlogged = np.isnan(logged[:, 0])
+        if unlogged.any():
+            self._assignment = assignment(rows, settings, unlogged)
             logged = np.where(np.isnan(logged), self._assignment.held, logged)
         self._response = response(rows, settings)
-        unread = np.isnan(self._response.held[:, :1])
+        self.expected_ = self._response.held
+        unread = np.isnan(self.expected_[:, :1])
         return np.where(unread, np.nan, logged)
 
     def _fit_effects(self, rows: Rows, codes: Ints, logged: Floats) -> None:
@@ -177,12 +180,14 @@ class UpliftLearner(BaseEstimator):  # type: ignore[misc]  # scikit-learn is loo
         if len(np.unique(rows.arms[kept])) < rows.n_arms:
             fix = "compare arms that could have been given to the same rows, or lower the floor"
             raise InputError("kept rows of every arm", found=f"{len(kept)} rows with overlap", where="fit", fix=fix)
-        targets = Targets.of(rows, kept, self._response.held[kept], self.propensity_[kept])
+        targets = Targets.of(rows, kept, self.expected_[kept], self.propensity_[kept])
         self.scores_ = np.full((len(rows.X), rows.n_arms - 1), np.nan)
         self.scores_[kept] = targets.scores
         self.average_effects_ = scores.average_effects(targets.scores, rows.weight[kept], codes[kept])
         problem = Problem(rows, codes, logged, self._response, self._assignment, self.floor, tuple(self.candidates))
-        self.choices_: list[Chosen] = choose_stages(problem, targets, self.halves)
+        self.choices_, apart = choose_stages(problem, targets, self.halves)
+        self.held_ = np.full(self.scores_.shape, np.nan)
+        self.held_[kept] = self.average_effects_.value + apart
 
     def _values(self, X: Any, arm: int | None, errors: bool) -> tuple[Floats, Floats]:
         """Effects and standard errors, (n, K) or (n,)."""

@@ -13,17 +13,22 @@ from dataclasses import dataclass
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from graphrep.errors import InputError
-from graphrep.uplift import linear
+from graphrep.uplift import boosting, linear
 from graphrep.uplift.boosting import Boosting, binned, common_length, part, train
+from graphrep.uplift.overlap import calibration, recalibrated
 from graphrep.uplift.splits import Fold
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 # Least probability that a loss is computed with.
 LEAST = 1e-6
+# Calibration slopes of propensities that are left as they are.
+SLOPES = (0.9, 1.1)
 # Shares of the trees in the mean of trees and lines that are tried, the line alone first.
 BLENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -86,41 +91,90 @@ def min_leaf(rows: int) -> int:
     return int(np.clip(rows // 100, 5, 100))
 
 
-def assignment(rows: Rows, settings: Boosting) -> Nuisance:
-    """Propensities of all arms: their shares, a multinomial logistic, boosted trees, or the mean of the last two."""
-    objective, arms = ("multiclass", rows.n_arms) if rows.n_arms > 2 else ("binary", 1)
-    parameters = settings.parameters(objective, rows.seed, rows.threads, arms)
-    scales, lines, boosters, curves = [], [], [], []
-    for training, test in rows.folds:
-        scale = linear.Scale.of(rows.X[training])
-        lines.append(linear.logistic(scale(rows.X[training]), rows.arms[training], rows.weight[training], rows.seed))
-        scales.append(scale)
-        sides = [part(rows.bins, side, rows.arms[side].astype(float), rows.weight[side]) for side in (training, test)]
-        booster, curve = train(settings, parameters, *sides)
-        boosters.append(booster)
-        curves.append(curve)
-    length = common_length(curves)
-    shares = np.bincount(rows.arms, weights=rows.weight) / rows.weight.sum()
+def assignment(rows: Rows, settings: Boosting, policy: Bools) -> Nuisance:
+    """Propensities of all arms: their shares, a multinomial logistic, boosted trees, or the mean of the last two.
 
-    def reader(fold: int, trees: float | None) -> Callable[[Floats], Floats]:
-        def read(X: Floats) -> Floats:
-            if trees is None:
-                return np.broadcast_to(shares, (len(X), len(shares)))
-            line = lines[fold].predict_proba(scales[fold](X)) if trees < 1 else 0.0
-            grown = _probabilities(boosters[fold].predict(X, num_iteration=length)) if trees > 0 else 0.0
-            return np.asarray(trees * grown + (1 - trees) * line)
+    Fitted to the rows under ``policy`` (n,), those whose chances were not logged: a lot among them would draw the
+    policy's chances together. A candidate whose calibration slope is outside ``SLOPES`` is recalibrated once; the
+    lowest log loss on held-out hosts is taken after that.
+    """
+    policy = _with_every_arm(rows, policy)
+    chances = _Chances.fit(rows, settings, policy)
+    held = np.full((2, len(rows.X), rows.n_arms), np.nan)
+    for fold, (_, test) in enumerate(rows.folds):
+        held[:, test] = chances.both(fold, rows.X[test])
+    tested = np.flatnonzero(policy & ~np.isnan(held[0, :, 0]))
+    own, weight = rows.arms[tested], rows.weight[tested]
+    found: list[tuple[float, str, float, Floats | None]] = []
+    for word, share in (("logistic", 0.0), ("mean", 0.5), ("trees", 1.0)):
+        e = share * held[1, tested] + (1 - share) * held[0, tested]
+        fits = calibration(e, own, weight)
+        changed = not SLOPES[0] <= fits[-1] <= SLOPES[1]
+        e = recalibrated(e, fits) if changed else e
+        found.append((_log_loss(e, own, weight), word, share, fits if changed else None))
+    loss, name, trees, theta = min(found, key=lambda one: one[0])
+    shares = np.bincount(own, weights=weight) / weight.sum()
+    if _log_loss(np.broadcast_to(shares, (len(own), len(shares))), own, weight) <= loss:
+        models = [lambda X: np.broadcast_to(shares, (len(X), len(shares)))] * len(rows.folds)
+        return Nuisance(np.where(np.isnan(held[0]), np.nan, shares), models, "shares")
 
-        return read
+    def mixed(line: Floats, grown: Floats) -> Floats:
+        e = trees * grown + (1 - trees) * line
+        return e if theta is None else recalibrated(e, theta)
 
-    found: list[tuple[float, Nuisance]] = []
-    for name, trees in (("shares", None), ("logistic", 0.0), ("mean", 0.5), ("trees", 1.0)):
-        models = [reader(fold, trees) for fold in range(len(rows.folds))]
-        held = _held(rows, models)
-        own = held[np.arange(len(held)), rows.arms]
-        tested = ~np.isnan(own)
-        loss = float(rows.weight[tested] @ -np.log(np.maximum(own[tested], LEAST)))
-        found.append((loss, Nuisance(held, models, name)))
-    return min(found, key=lambda pair: pair[0])[1]
+    def reader(fold: int) -> Callable[[Floats], Floats]:
+        return lambda X: mixed(*chances.both(fold, X))
+
+    models = [reader(fold) for fold in range(len(rows.folds))]
+    return Nuisance(mixed(*held), models, name if theta is None else f"{name}, recalibrated")
+
+
+@dataclass(frozen=True)
+class _Chances:
+    """A logistic regression and boosted trees of the arms, one of each for each fold."""
+
+    scales: Sequence[linear.Scale]
+    lines: Sequence[LogisticRegression]
+    boosters: Sequence[lightgbm.Booster]
+    trees: int
+    threads: int
+
+    @classmethod
+    def fit(cls, rows: Rows, settings: Boosting, policy: Bools) -> _Chances:
+        objective, arms = ("multiclass", rows.n_arms) if rows.n_arms > 2 else ("binary", 1)
+        parameters = settings.parameters(objective, rows.seed, rows.threads, arms)
+        scales, lines, boosters, curves = [], [], [], []
+        for sides in rows.folds:
+            training, test = (side[policy[side]] for side in sides)
+            scale, own, weight = linear.Scale.of(rows.X[training]), rows.arms[training], rows.weight[training]
+            lines.append(linear.logistic(scale(rows.X[training]), own, weight, rows.seed))
+            scales.append(scale)
+            label = rows.arms.astype(np.float64)
+            parts = [part(rows.bins, side, label[side], rows.weight[side]) for side in (training, test)]
+            booster, curve = train(settings, parameters, *parts)
+            boosters.append(booster)
+            curves.append(curve)
+        return cls(scales, lines, boosters, common_length(curves), rows.threads)
+
+    def both(self, fold: int, X: Floats) -> tuple[Floats, Floats]:
+        """(n, K+1) each, by the line and by the trees of a fold."""
+        grown = boosting.read(self.boosters[fold], X, self.threads, self.trees)
+        line = self.lines[fold].predict_proba(self.scales[fold](X))
+        return np.asarray(line), grown if grown.ndim == 2 else np.column_stack([1.0 - grown, grown])
+
+
+def _with_every_arm(rows: Rows, policy: Bools) -> Bools:
+    """``policy``, or every row where some side of a fold has an arm in none of those rows."""
+    for sides in rows.folds:
+        for side in sides:
+            if len(np.unique(rows.arms[side[policy[side]]])) < rows.n_arms:
+                return np.ones(len(policy), dtype=bool)
+    return policy
+
+
+def _log_loss(propensity: Floats, arms: Ints, weight: Floats) -> float:
+    own = propensity[np.arange(len(arms)), arms]
+    return float(weight @ -np.log(np.maximum(own, LEAST)))
 
 
 def response(rows: Rows, settings: Boosting) -> Nuisance:
@@ -134,13 +188,13 @@ def response(rows: Rows, settings: Boosting) -> Nuisance:
         pooled.append(booster)
         curves.append(curve)
     length = common_length(curves)
-    raw = [booster.predict(rows.X, num_iteration=length, raw_score=True) for booster in pooled]
+    raw = [boosting.read(booster, rows.X, rows.threads, length, raw=True) for booster in pooled]
     scales = [linear.Scale.of(rows.X[training]) for training, _ in rows.folds]
     found = [_of_arm(rows, settings, objective, arm, raw, scales) for arm in range(rows.n_arms)]
 
     def reader(fold: int) -> Callable[[Floats], Floats]:
         def read(X: Floats) -> Floats:
-            start = pooled[fold].predict(X, num_iteration=length, raw_score=True)
+            start = boosting.read(pooled[fold], X, rows.threads, length, raw=True)
             Z = scales[fold](X)
             return np.column_stack([arm.read(fold, X, Z, start) for arm in found])
 
@@ -159,11 +213,12 @@ class _Arm:
     trees: int
     blend: float
     binary: bool
+    threads: int
 
     def both(self, fold: int, X: Floats, Z: Floats, start: Floats) -> tuple[Floats, Floats]:
         raw = start
         if self.trees:
-            raw = raw + self.boosters[fold].predict(X, num_iteration=self.trees, raw_score=True)
+            raw = raw + boosting.read(self.boosters[fold], X, self.threads, self.trees, raw=True)
         line = linear.at(Z, self.lines[fold])[:, 0]
         if not self.binary:
             return raw, line
@@ -204,10 +259,10 @@ def _of_arm(
 
     tried: list[tuple[float, _Arm]] = []
     for count in (0, trees):
-        grown, line = values(_Arm(boosters, lines, count, 1.0, rows.binary))
+        grown, line = values(_Arm(boosters, lines, count, 1.0, rows.binary, rows.threads))
         for blend in BLENDS:
             loss = _loss(label, blend * grown + (1 - blend) * line, weight, rows.binary)
-            tried.append((loss, _Arm(boosters, lines, count, blend, rows.binary)))
+            tried.append((loss, _Arm(boosters, lines, count, blend, rows.binary, rows.threads)))
     return min(tried, key=lambda pair: pair[0])[1]
 
 
@@ -216,10 +271,6 @@ def _held(rows: Rows, models: Sequence[Callable[[Floats], Floats]]) -> Floats:
     for model, (_, test) in zip(models, rows.folds, strict=True):
         held[test] = model(rows.X[test])
     return held
-
-
-def _probabilities(values: Floats) -> Floats:
-    return values if values.ndim == 2 else np.column_stack([1.0 - values, values])
 
 
 def _loss(label: Floats, value: Floats, weight: Floats, binary: bool) -> float:

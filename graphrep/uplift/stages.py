@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphrep.uplift import linear
-from graphrep.uplift.boosting import Boosting, part, train
+from graphrep.uplift.boosting import Boosting, part, read, train
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -24,7 +24,9 @@ CONSTANT, LINEAR, DR, RA = "constant", "linear", "dr", "ra"
 # The simpler ones first; of equally simple ones the loss decides.
 COMPLEXITY = {CONSTANT: 0, LINEAR: 1, DR: 2, RA: 2}
 
-TREES = (15, 30, 60, 120)
+# Trees of a level, at the rate at which each adds its own.
+TREES = (8, 15, 30, 60)
+RATE = 0.08
 PENALTIES = np.array([0.01, 0.1, 1.0])
 
 
@@ -91,34 +93,44 @@ class Lines:
 
 @dataclass(frozen=True)
 class Trees:
-    """Small, slow trees, one sequence for each half."""
+    """Small, slow trees, one sequence for each half, up to the last of the ``levels`` that were asked for."""
 
     boosters: Sequence[lightgbm.Booster]
+    threads: int
 
     @classmethod
-    def fit(cls, source: Source, rows: Ints, label: Floats, weight: Floats, halves: Sequence[Ints], seed: int) -> Trees:
-        """Trees on the ``rows`` (n,) of ``source`` with labels (n,)."""
+    def fit(
+        cls,
+        source: Source,
+        rows: Ints,
+        label: Floats,
+        weight: Floats,
+        halves: Sequence[Ints],
+        seed: int,
+        level: int = len(TREES) - 1,
+    ) -> Trees:
+        """Trees on the ``rows`` (n,) of ``source`` with labels (n,), as many as ``level`` reads."""
         leaf = leaf_rows(len(rows) // 2)
-        settings = Boosting(TREES[-1], rate=0.04, leaves=6, min_leaf=leaf, columns=0.7)
+        settings = Boosting(TREES[level], rate=RATE, leaves=6, min_leaf=leaf, columns=0.7)
         boosters = []
         for number, half in enumerate(halves):
             parameters = settings.parameters("regression", seed + number, source.threads)
             chosen = part(source.bins, rows[half], label[half], weight[half])
             boosters.append(train(settings, parameters, chosen)[0])
-        return cls(boosters)
+        return cls(boosters, source.threads)
 
     def levels(self, X: Floats) -> Floats:
         total = np.zeros((len(TREES), len(X)))
         for booster in self.boosters:
             start = 0
             for level, end in enumerate(TREES):
-                total[level] += booster.predict(X, start_iteration=start, num_iteration=end - start)
+                total[level] += read(booster, X, self.threads, end - start, start)
                 start = end
         return np.asarray(np.cumsum(total, axis=0) / len(self.boosters))
 
     def each(self, X: Floats, level: int) -> Iterator[Floats]:
         for booster in self.boosters:
-            yield booster.predict(X, num_iteration=TREES[level])
+            yield read(booster, X, self.threads, TREES[level])
 
 
 @dataclass(frozen=True)
