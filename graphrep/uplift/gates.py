@@ -42,6 +42,7 @@ LIMITS: Final[Mapping[str, float]] = MappingProxyType(
         "control_share": 0.25,
         "control_z": 2.6,
         "placebo_z": 3.0,
+        "placebo_bias": 0.25,
         "placebo_least": 0.8,
         "placebo_most": 1.25,
         "held_least": 0.7,
@@ -141,7 +142,7 @@ class Row:
 
     def as_record(self) -> dict[str, Any]:
         """Plain data; NaN becomes None."""
-        return {**asdict(self), "value": self.value if math.isfinite(self.value) else None}
+        return {**asdict(self), "value": float(self.value) if math.isfinite(self.value) else None}
 
 
 def with_overrides(overrides: Mapping[str, float]) -> Mapping[str, float]:

@@ -42,6 +42,7 @@ class ArmOverlap:
     """Overlap of one arm, the control among them.
 
     Attributes:
+        rows: of the arm that were kept.
         trimmed: share of the arm's rows that were left out.
         effective: effective sample size over rows, ``(Σw)² / (n Σw²)``, of the arm's kept rows.
         largest: largest share of a single row in the arm's weights.
@@ -54,6 +55,7 @@ class ArmOverlap:
         gap_error: its standard deviation in that case.
     """
 
+    rows: int
     trimmed: float
     effective: float
     largest: float
@@ -96,6 +98,7 @@ def overlap(
         slope, slope_error = calibration_slope(e, hit, codes[kept])
         found.append(
             ArmOverlap(
+                rows=int(own.sum()),
                 trimmed=1.0 - float(own.sum()) / rows,
                 effective=total**2 / (float(own.sum()) * float(weight @ weight)) if total else 0.0,
                 largest=float(weight.max()) / total if total else 1.0,

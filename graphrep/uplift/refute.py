@@ -26,7 +26,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Factory = Callable[[int], UpliftLearner]
 
-DECILES = 10
 GAMMAS = (1.1, 1.25, 1.5)
 
 
@@ -35,7 +34,7 @@ class Plan:
     """How much is tried.
 
     Attributes:
-        placebos: refits with permuted arms; 0 leaves them out.
+        placebos: refits with arms drawn anew; 0 leaves them out.
         placebo_rows: about how many rows of whole hosts a placebo is fitted to.
         subsets: refits without a share of the hosts.
         left_out: that share.
@@ -59,7 +58,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Placebo:
-    """Effects of permuted arms and their reported errors, (R, K) each."""
+    """Effects of arms that were drawn anew, and their reported errors, (R, K) each."""
 
     values: Floats
     errors: Floats
@@ -89,7 +88,7 @@ class Refutations:
     Attributes:
         effects: average effects of the frame as it is, by the learners of the factory.
         negative_control: effects on the outcome of the day before; of nothing but noise where nothing is hidden.
-        placebo: effects of permuted arms.
+        placebo: effects of arms that were drawn anew.
         future: effects of tomorrow's arm on today's outcome; a policy that reacts to today's outcome shows here too.
         subset: (R, K) effects without a share of the hosts; ``subset_error`` (K,) is how far they should move.
         without: family → effects without its columns.
@@ -183,34 +182,31 @@ def negative_control(frame: Frame, factory: Factory, plan: Plan) -> AverageEffec
 
 
 def placebo(frame: Frame, propensity: Floats, factory: Factory, plan: Plan) -> Placebo:
-    """Effects of arms permuted within day and decile of the control's chance; chances are fitted anew each time.
+    """Effects of arms that are drawn anew by the chances of each row; all nuisances are fitted anew to them.
 
-    Within such a cell an arm says nothing of a row that its cell does not. Logged chances are not used: they belong
-    to the arms that were given.
+    Given its covariates, such an arm says nothing of a row. Arms permuted within day and decile of the chance would
+    keep the chance shares of small cells, and with them a part of the true effect: one over the rows of a cell.
+    Logged chances are not used: what is tried is the whole of the adjustment.
 
     Args:
         frame: of n rows.
-        propensity: (n, K+1) of the arms that were given, for the deciles; rows of NaN are left out.
+        propensity: (n, K+1) by which arms are drawn; rows of NaN are left out.
         factory: of learners.
         plan: see there.
     """
     if plan.placebos < 2:
         raise InputError("2 placebos or more", found=str(plan.placebos), where="plan")
     rows = np.flatnonzero(~np.isnan(propensity[:, 0]))
-    small, e = frame.take(rows), propensity[rows, 0]
-    edges = np.unique(np.quantile(e, np.arange(1, DECILES) / DECILES))
-    cell = np.searchsorted(edges, e, side="right") + (DECILES + 1) * (small.day - small.day.min()).astype(np.int64)
+    small, reached = frame.take(rows), propensity[rows].cumsum(axis=1)
     unknown = np.full_like(small.propensity, np.nan)
     small = replace(small, propensity=unknown, randomised=np.zeros(len(small), dtype=bool))
     values, errors = [], []
     for number in range(plan.placebos):
         draws = np.random.default_rng([plan.seed, number])
+        arm = np.minimum((draws.random(len(rows))[:, None] > reached).sum(axis=1), frame.n_arms - 1)
         chosen = _hosts(small.codes, plan.placebo_rows / len(small), draws)
-        other = small.take(chosen)
-        order = np.lexsort((draws.random(len(chosen)), cell[chosen]))
-        arm = np.empty_like(other.arm)
-        arm[np.argsort(cell[chosen], kind="stable")] = other.arm[order]
-        effects = fitted(replace(other, arm=arm), factory(plan.seed + number)).average_effects_
+        other = replace(small, arm=arm).take(chosen)
+        effects = fitted(other, factory(plan.seed + number)).average_effects_
         values.append(effects.value)
         errors.append(effects.error)
     return Placebo(np.array(values), np.array(errors))
