@@ -14,8 +14,9 @@ from graphrep.errors import InputError
 from graphrep.uplift import checks, scores, stages
 from graphrep.uplift.boosting import Boosting
 from graphrep.uplift.effects import Problem, Targets, choose_stages
-from graphrep.uplift.nuisance import Nuisance, Rows, assignment, min_leaf, response
+from graphrep.uplift.nuisance import Nuisance, Rows, assignment, min_leaf
 from graphrep.uplift.splits import given_folds, host_folds
+from graphrep.uplift.two_part import expected
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -170,7 +171,7 @@ class UpliftLearner(BaseEstimator):  # type: ignore[misc]  # scikit-learn is loo
         if unlogged.any():
             self._assignment = assignment(rows, settings, unlogged)
             logged = np.where(np.isnan(logged), self._assignment.held, logged)
-        self._response = response(rows, settings)
+        self._response = expected(rows, settings)
         self.expected_ = self._response.held
         unread = np.isnan(self.expected_[:, :1])
         return np.where(unread, np.nan, logged)
