@@ -141,7 +141,10 @@ def generated(args: argparse.Namespace, preset: str, seed: int) -> list[dict[str
     every = {"graphrep": (model.predict(X[test]), time.process_time() - start, 0.0)}
     every["constant"] = (np.broadcast_to(model.average_effects_.value, every["graphrep"][0].shape), 0.0, 0.0)
     every |= peers(args, X[train], arm[train], live[train], X[test])
-    kept = truth.effect[train][model.trim_reason_ == ""].mean(axis=0)
+    rows = np.flatnonzero(train)[model.trim_reason_ == ""]
+    kept = truth.effect[rows].mean(axis=0)
+    gamma = potential_outcomes(live[rows], arm[rows], truth.chance[rows], truth.propensity[rows])
+    best = (gamma[:, 1:] - gamma[:, :1]).mean(axis=0)
     interval = model.predict_interval(X[test])
     covered = ((interval[..., 0] <= truth.effect[test]) & (truth.effect[test] <= interval[..., 1])).mean(axis=0)
     found = []
@@ -154,6 +157,7 @@ def generated(args: argparse.Namespace, preset: str, seed: int) -> list[dict[str
         row = {"preset": preset, "seed": seed, "arm": spec.effects[a], "truth": kept[a], "naive": naive}
         row |= {"effect": model.average_effects_.value[a], "error": model.average_effects_.error[a]}
         row |= {"off, in errors": (row["effect"] - row["truth"]) / row["error"]}
+        row |= {"off by true nuisances": (best[a] - row["truth"]) / row["error"]}
         row |= {"chosen": model.choices_[a].judged.name, "covered": covered[a]}
         row |= {f"RMSE {who}": value for who, value in off.items()}
         row |= {f"s {who}": seconds for who, (_, seconds, _) in every.items() if seconds}

@@ -48,7 +48,7 @@ class Boosting:
             "seed": seed,
             "num_threads": threads,
             "deterministic": True,
-            "force_row_wise": True,
+            "force_col_wise": True,
             "feature_pre_filter": False,
             "verbosity": -1,
         }

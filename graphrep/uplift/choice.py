@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,27 +117,6 @@ class Chosen:
         if errors and self.rival is not None:
             error = np.hypot(error, self.rival.deviation(X)[0] - off)
         return off, error
-
-
-def held_deviation(held: Floats, scores: Floats, weight: Floats, tested: Sequence[NDArray[np.bool_]]) -> Floats:
-    """Deviations (n,) of held-out predictions from their mean after a slope that the row's fold had no part in.
-
-    Args:
-        held: (n,) predictions of fits to other hosts.
-        scores: (n,) φ.
-        weight: (n,).
-        tested: (n,) masks of the folds' test rows.
-    """
-    found = np.zeros(len(held))
-    for inside in tested:
-        other = ~inside if not inside.all() else inside
-        share = weight[other] / weight[other].sum()
-        centre, level = share @ held[other], share @ scores[other]
-        moved = held[other] - centre
-        size = float(share @ moved**2)
-        slope = float(np.clip(share @ (moved * (scores[other] - level)) / size, 0.0, 1.0)) if size > 0 else 0.0
-        found[inside] = slope * (held[inside] - centre)
-    return found
 
 
 def _judge(name: str, levels: Floats, off: Floats, weight: Floats, groups: Ints) -> tuple[Judged, Floats]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphrep.uplift import scores, stages
-from graphrep.uplift.choice import Chosen, Judged, Published, held_deviation, judge_all
+from graphrep.uplift.choice import Chosen, Judged, Published, judge_all
 from graphrep.uplift.nuisance import Nuisance, Rows
 
 Floats = NDArray[np.float64]
@@ -78,7 +78,8 @@ def choose_stages(problem: Problem, targets: Targets, halves: int) -> tuple[list
 
     A candidate is judged on the test rows of each fold, fitted to the training rows with that fold's nuisances: were
     the nuisances of other folds used, noise of the test rows would reach the regression-adjusted effects and be
-    taken for heterogeneity. The slopes of the held-out deviations are those of the other folds.
+    taken for heterogeneity. The held-out deviations have the published slope: slopes of the other folds would be
+    smallest where a fold holds the most signal, and make a true gain look like a loss.
     """
     rows, codes = problem.rows, problem.codes
     names = [name for name in stages.COMPLEXITY if name in problem.candidates and name != stages.CONSTANT]
@@ -100,8 +101,8 @@ def choose_stages(problem: Problem, targets: Targets, halves: int) -> tuple[list
         rival = published(every[0], arm, RIVAL_HALVES) if every[0].name != best.name else None
         found.append(Chosen(best, every, published(best, arm, len(inside)), rival))
         if best.name != stages.CONSTANT:
-            tested = [np.isin(targets.places, test) for _, test in rows.folds]
-            apart[:, arm] = held_deviation(held[best.name, arm][best.level], score, weight, tested)
+            values = held[best.name, arm][best.level]
+            apart[:, arm] = best.slope * (values - weight @ values / weight.sum())
     return found, apart
 
 

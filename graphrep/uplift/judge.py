@@ -134,9 +134,12 @@ def _placebo(found: Evidence, limits: Limits) -> Iterator[Row]:
     for place, arm in enumerate(found.arms[1:]):
         off = abs(float(mean[place])) / float(error[place])
         yield _row("G7", "mean of placebos", arm, off, f"≤ {most:.3g} errors", off <= most)
+    # Arms share the control, so that two of them tell as much as one and a half. A spread of few draws is too small
+    # by 1/(2 degrees) in the logarithm, and known to 1/√(2 degrees).
+    degrees = (count - 1) * (arms + 1) / 2
     ratio = math.sqrt((given.errors**2).sum() / (given.values.var(axis=0, ddof=1) * count).sum())
-    # Arms share the control, so that two of them tell as much as one and a half.
-    spread = quantile(limits["beyond_level"]) / math.sqrt((count - 1) * (arms + 1))
+    ratio *= math.exp(-1 / (2 * degrees))
+    spread = quantile(limits["beyond_level"]) / math.sqrt(2 * degrees)
     low, high = ratio * math.exp(-spread), ratio * math.exp(spread)
     least, most = limits["placebo_least"], limits["placebo_most"]
     state: Outcome = "passed" if least <= ratio <= most else "undecided"

@@ -182,11 +182,12 @@ def negative_control(frame: Frame, factory: Factory, plan: Plan) -> AverageEffec
 
 
 def placebo(frame: Frame, propensity: Floats, factory: Factory, plan: Plan) -> Placebo:
-    """Effects of arms that are drawn anew by the chances of each row; all nuisances are fitted anew to them.
+    """Effects of arms that are drawn anew by the chances of each row; whatever is estimated is fitted anew to them.
 
-    Given its covariates, such an arm says nothing of a row. Arms permuted within day and decile of the chance would
-    keep the chance shares of small cells, and with them a part of the true effect: one over the rows of a cell.
-    Logged chances are not used: what is tried is the whole of the adjustment.
+    Given its covariates and whether its chances were logged, such an arm says nothing of a row. Arms permuted within
+    day and decile of the chance would keep the chance shares of small cells, and with them a part of the true effect:
+    one over the rows of a cell. Logged chances are those that the new arms are drawn by, so they stay; forgotten, the
+    lot would be a hidden cause of both the new arms and, by the old ones, of the outcome.
 
     Args:
         frame: of n rows.
@@ -198,8 +199,6 @@ def placebo(frame: Frame, propensity: Floats, factory: Factory, plan: Plan) -> P
         raise InputError("2 placebos or more", found=str(plan.placebos), where="plan")
     rows = np.flatnonzero(~np.isnan(propensity[:, 0]))
     small, reached = frame.take(rows), propensity[rows].cumsum(axis=1)
-    unknown = np.full_like(small.propensity, np.nan)
-    small = replace(small, propensity=unknown, randomised=np.zeros(len(small), dtype=bool))
     values, errors = [], []
     for number in range(plan.placebos):
         draws = np.random.default_rng([plan.seed, number])
