@@ -72,6 +72,12 @@ def test_a_full_arm_leaves_the_next_best() -> None:
     assert found.arm.tolist() == [2, 1, 1]
 
 
+def test_a_host_that_moves_to_a_dearer_arm_leaves_its_place() -> None:
+    lower = np.array([[0.5, 0.8], [0.1, -1.0], [-1.0, -1.0]])
+    found = allocate(lower, lower, [1, 3], [0.34, 0.34], budget=9)
+    assert found.arm.tolist() == [2, 1, 0]
+
+
 def test_it_is_worth_more_than_the_best_arm_for_all_that_the_budget_pays() -> None:
     n = 4000
     x = DRAWS.normal(size=n)
