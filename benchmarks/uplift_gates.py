@@ -94,13 +94,11 @@ def collected(frame: Frame, plan: Plan = PLAN) -> tuple[Evidence, UpliftLearner]
 def run(args: argparse.Namespace) -> dict[str, Any]:
     failed: Counter[str] = Counter()
     undecided: Counter[str] = Counter()
-    rows: Counter[str] = Counter()
     start = time.process_time()
     for seed in range(args.first, args.first + args.simulations):
         effects = ("observed",) if seed % 2 else ("constant",)
         found, _ = collected(frame_of(replace(CLEAN, seed=seed, effects=effects)), replace(PLAN, seed=seed))
         verdict = judge(found)
-        rows.update({f"{row.gate} {row.check}": 1 for row in verdict})
         failed.update({row.gate for row in verdict if row.outcome in ("failed", "absent")})
         undecided.update({row.gate for row in verdict if row.outcome == "undecided"})
         for row in verdict:
