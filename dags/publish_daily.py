@@ -36,7 +36,7 @@ DAY = {"settings": SETTINGS, "told": {vocab.DS: CHOSEN_DAY}}
 
 with DAG(
     dag_id="publish_daily",
-    description="A day's vectors -> verdict -> release -> history",
+    description="A day's vectors -> uplift -> verdict -> release -> history",
     schedule=AssetOrTimeSchedule(
         timetable=CronTriggerTimetable("40 * * * *", timezone="UTC"), assets=Asset(VECTORS_ASSET)
     ),
@@ -50,6 +50,10 @@ with DAG(
 ):
     due = DueOperator(
         task_id="due", command_line=line(due_command(vocab.PUBLISH, SETTINGS), SETTINGS), settings=SETTINGS
+    )
+    panel, uplift = (  # done in a moment where the settings have no uplift
+        CommandOperator(task_id=stage, command_line=shell_line(stage, SETTINGS, CHOSEN_DAY), **DAY)
+        for stage in (vocab.PANEL, vocab.UPLIFT)
     )
     evaluate = CommandOperator(
         task_id=vocab.EVALUATE, command_line=shell_line(vocab.EVALUATE, SETTINGS, CHOSEN_DAY), **DAY
@@ -89,6 +93,6 @@ with DAG(
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
         **DAY,
     )
-    due >> evaluate >> gate >> [approve, publish]
+    due >> panel >> uplift >> evaluate >> gate >> [approve, publish]
     approve >> approved
     [publish, approved] >> verify

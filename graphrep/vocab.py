@@ -25,11 +25,11 @@ LOGS: Final = "logs"
 EDGES: Final = "edges"
 GRAPH: Final = "graph"
 EMBED: Final = "embed"
-EVALUATE: Final = "evaluate"
-PUBLISH: Final = "publish"
 PANEL: Final = "panel"
 UPLIFT: Final = "uplift"
-STAGES: Final = (LOGS, EDGES, GRAPH, EMBED, PANEL, EVALUATE, PUBLISH)
+EVALUATE: Final = "evaluate"
+PUBLISH: Final = "publish"
+STAGES: Final = (LOGS, EDGES, GRAPH, EMBED, PANEL, UPLIFT, EVALUATE, PUBLISH)
 DAY_TABLES: Final = (LOGS, EDGES, TRANSITIONS, WEEK)
 
 # Models that `fit` knows.

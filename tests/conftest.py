@@ -107,6 +107,27 @@ def still_place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture(scope="session")
+def golive_panel() -> Any:
+    """A generated panel of 500 hosts and a week of decisions, as stage ``panel`` would write it."""
+    from made_panel import panel
+
+    return panel()
+
+
+@pytest.fixture(scope="session")
+def fitted_uplift(tmp_path_factory: pytest.TempPathFactory, golive_panel: Any) -> Place:
+    """A place whose uplift is fitted, judged and scored for the day after ``made_panel.DS``; not to be changed."""
+    from graphrep.pipeline.uplift import run_uplift
+    from made_panel import DS, LOOSE, settings, write_panel
+
+    place = Place(tmp_path_factory.mktemp("uplift"))
+    place.configure(lambda own: own.update(uplift=settings(limits=LOOSE)))
+    write_panel(place.warehouse, golive_panel)
+    run_uplift(place.run(), DS)
+    return place
+
+
+@pytest.fixture(scope="session")
 def publish_vectors() -> Callable[..., str]:
     """Publishes a release of given vectors, by type and key, as the stage would."""
     return _publish_vectors

@@ -15,6 +15,7 @@ from graphrep.cli.gates import gate_lines
 from graphrep.cli.options import LOCAL, AsJson, Config, Ds, Logs, Warehouse, now, warehouse_of
 from graphrep.cli.show import Bars, demo_lines, label_lines, print_json, print_lines, quality_lines
 from graphrep.cli.summary import summary_lines
+from graphrep.cli.uplift_lines import panel_lines, uplift_lines
 from graphrep.errors import GateRefusedError, InputError
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ graph_app = typer.Typer()
 app.add_typer(graph_app, name=vocab.GRAPH)
 
 
-def _open_run(config: Path, logs: Path | None, warehouse: Path | None) -> Any:
+def open_run(config: Path, logs: Path | None, warehouse: Path | None) -> Any:
+    """A run of the configuration, which shows its stages."""
     from graphrep.config import load_config
     from graphrep.pipeline.context import Run, Silent
     from graphrep.pipeline.processes import is_first
@@ -44,10 +46,10 @@ def run(
     last: Annotated[str, typer.Option("--to", help="Last stage.")] = vocab.PUBLISH,
     as_json: AsJson = False,
 ) -> None:
-    """Run one day: logs, edges, graph, embed, evaluate, publish. What has not changed is not done again."""
+    """Run one day: logs, edges, graph, embed, panel and uplift where enabled, evaluate, publish; nothing done twice."""
     from graphrep.pipeline.run import run_day
 
-    opened = _open_run(config, logs, warehouse)
+    opened = open_run(config, logs, warehouse)
     with _shown_if_held(opened.warehouse, ds, as_json):
         records = run_day(opened, ds, at=now(), first=first, last=last)
     if as_json:
@@ -75,6 +77,10 @@ def _summary(records: dict[str, dict[str, Any]]) -> list[str]:
             made = found["model"]
             begun = f"{trained['start']} start, {trained['epochs']} epochs"
             lines.append(f"          {made['name']}: {begun}, {made['learnt']:.0%} of what was learnt published")
+    if found := records.get(vocab.PANEL):
+        lines += panel_lines(found)
+    if found := records.get(vocab.UPLIFT):
+        lines += uplift_lines(found)
     if found := records.get(vocab.EVALUATE):
         lines += [*quality_lines(found["quality"]), *label_lines(found["labels"])]
         lines.append(f"gates     {found['gate']['colour']}")
@@ -114,7 +120,7 @@ def due(
     """Print the day that a stage is to be run for next, or an empty line; a scheduler may have lost a hint."""
     from graphrep.pipeline.due import next_day
 
-    opened = _open_run(config, logs, warehouse)
+    opened = open_run(config, logs, warehouse)
     found = next_day(opened, stage, at=now(), patience=dt.timedelta(hours=patience), first=first)
     print_lines([found or ""])
 
@@ -139,7 +145,7 @@ def _run_stage(
     from graphrep.pipeline.processes import is_first
     from graphrep.pipeline.run import run_stage
 
-    opened = _open_run(config, logs, warehouse)
+    opened = open_run(config, logs, warehouse)
     if stage == vocab.PUBLISH:
         with _shown_if_held(opened.warehouse, ds, as_json):
             record = run_stage(opened, stage, ds, at=now(), approval=approval)

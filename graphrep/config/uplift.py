@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from graphrep.config.strict import Name, Strict
-from graphrep.contracts.uplift import CONTROL
+from graphrep.contracts.uplift import CONTROL, COVARIATES
 
 if TYPE_CHECKING:
     from graphrep.config.model import Surface
@@ -71,6 +71,40 @@ class Exposure(Strict):
         return steps
 
 
+class Fit(Strict):
+    """How effects are fitted and judged, and how long they hold.
+
+    Attributes:
+        outcomes: what is counted: whether a session began, or the minutes of hosting.
+        min_arm_rows, min_arm_positive: mature rows of an arm, and those of them with an outcome above 0, under which
+            the arm is left out.
+        folds, halves: of hosts; see ``UpliftLearner``.
+        placebos: refits with permuted arms.
+        valid_days: days for which scores may be used, their own among them; an arm that is held back is served those of
+            a day before for as long.
+        limits: name of a gate's limit → another value; ``graphrep.uplift.gates.LIMITS`` has the names.
+        segments: columns of the panel by which the report tells who gains and who loses.
+    """
+
+    outcomes: tuple[Literal["live", "minutes"], ...] = Field(min_length=1)
+    min_arm_rows: int = Field(ge=50)
+    min_arm_positive: int = Field(ge=1)
+    folds: int = Field(ge=2)
+    halves: int = Field(ge=2)
+    placebos: int = Field(ge=2)
+    valid_days: int = Field(ge=1)
+    limits: dict[str, Annotated[float, Field(allow_inf_nan=False)]]
+    segments: tuple[str, ...]
+
+    @field_validator("segments")
+    @classmethod
+    def _segments_are_covariates(cls, segments: tuple[str, ...]) -> tuple[str, ...]:
+        for name in segments:
+            if name not in COVARIATES:
+                raise ValueError(f"expected covariates of the panel, {', '.join(COVARIATES)}, found {name!r}")
+        return segments
+
+
 class Uplift(Strict):
     """What the panel of hosts and days is made of; None where the logs have no such events."""
 
@@ -84,6 +118,14 @@ class Uplift(Strict):
     ends: Events | None
     nudges: Nudges | None
     exposure: Exposure | None
+    fit: Fit
+
+    @model_validator(mode="after")
+    def _arms_are_told_apart(self) -> Self:
+        nudges = set(self.nudges.arms) if self.nudges else set()
+        if both := sorted(nudges & set(self.exposure.steps if self.exposure else ())):
+            raise ValueError(f"expected other names for steps of exposure than for nudges, found {both[0]!r} in both")
+        return self
 
     @model_validator(mode="after")
     def _enough(self) -> Self:

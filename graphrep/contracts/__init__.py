@@ -26,6 +26,7 @@ from graphrep.contracts.history import HISTORY, History
 from graphrep.contracts.release import RELEASE_MANIFEST, SCHEMA_VERSION, Manifest
 from graphrep.contracts.table import Column, Contract, check_table
 from graphrep.contracts.uplift import PANEL, Panel
+from graphrep.contracts.uplift_scores import SCORES, Score
 
 CONTRACTS: dict[str, Contract] = {
     contract.name: contract
@@ -47,6 +48,7 @@ CONTRACTS: dict[str, Contract] = {
         INDEX_MANIFEST,
         RELEASE_MANIFEST,
         PANEL,
+        SCORES,
     )
 }
 
@@ -69,6 +71,7 @@ __all__ = [
     "QUARANTINE",
     "RELEASE_MANIFEST",
     "SCHEMA_VERSION",
+    "SCORES",
     "TAIL",
     "Adjacency",
     "Column",
@@ -88,6 +91,7 @@ __all__ = [
     "NodeDay",
     "Panel",
     "Quarantine",
+    "Score",
     "Tail",
     "check_table",
     "key_hash",

@@ -36,6 +36,7 @@ class Manifest:
     MODEL = "model"
     ERASURE = "erasure"
     MAPS = "maps"
+    UPLIFT = "uplift"
     FILES = "files"
     SHA256 = "sha256"
 
@@ -87,6 +88,14 @@ RELEASE_MANIFEST = Contract(
             "erased keys that were known when the release was made: count, sha256 of the ledger's rows",
             "JSON object",
         ),
+        Column(
+            Manifest.UPLIFT,
+            "string",
+            "the go-live uplift: scored day, hosts, columns of the reader's arrays, average effects and gates of each"
+            " fit, hashes of inputs; the key is there only where the uplift is enabled",
+            "JSON object",
+            nullable=True,
+        ),
         Column(Manifest.FILES, "string", "file → sha256, bytes", "JSON object"),
         Column(Manifest.SHA256, "string", "sha256 of the manifest without this key"),
     ),
@@ -133,6 +142,18 @@ SHAPE: dict[str, Any] = {
 }
 """Every key of a manifest and its JSON type; an object may hold further keys inside, the manifest itself may not."""
 
+MAY_BE_THERE: dict[str, Any] = {
+    Manifest.UPLIFT: {
+        "decision_ds": str,
+        "hosts": int,
+        "node_types": list,
+        "columns": list,
+        "fits": list,
+        "inputs": dict,
+    },
+}
+"""Keys that only some releases have."""
+
 _NAMES = {
     int: "a whole number",
     str: "a string",
@@ -152,9 +173,10 @@ def first_wrong_key(manifest: Mapping[str, Any]) -> tuple[str, str, str] | None:
     >>> first_wrong_key({"schema_version": "2"})
     ('a whole number', "'2'", 'schema_version')
     """
-    if wrong := _wrong(manifest, SHAPE, ""):
+    shape = {**SHAPE, **{key: own for key, own in MAY_BE_THERE.items() if key in manifest}}
+    if wrong := _wrong(manifest, shape, ""):
         return wrong
-    for key in sorted(set(manifest) - set(SHAPE)):
+    for key in sorted(set(manifest) - set(shape)):
         return "only the keys of the contract", repr(key), key
     release_id, ds = manifest[Manifest.RELEASE_ID], manifest[Manifest.DS]
     if not RELEASE_ID.fullmatch(release_id) or not release_id.startswith(f"{ds}."):

@@ -40,6 +40,8 @@ WIDEST, ATTEMPTS = 8, 8
 
 FIRST_SEED = bytes(8)
 
+PAGE = 4096
+
 Bools = npt.NDArray[np.bool_]
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -161,6 +163,11 @@ class KeyTable:
         starts, lengths = (8 * self.records["key"]).tolist(), self.records["key_bytes"].tolist()
         pairs = zip(starts, lengths, strict=True)
         return [content[start : start + length].decode(errors="surrogatepass") for start, length in pairs]
+
+    def read_with(self, *arrays: npt.NDArray[Any]) -> None:
+        """Read each page of the table, and of arrays beside it, once."""
+        for array in (self.slots, self.tags, self.records, self.words, *arrays):
+            array.reshape(-1).view(np.uint8)[::PAGE].max(initial=0)
 
     def rows(self, keys: Sequence[str]) -> Ints:
         """Row of each key, −1 where there is none.

@@ -17,6 +17,7 @@ from graphrep.errors import GraphrepError, StoreError
 from graphrep.lookup.denied import Denied
 from graphrep.lookup.hashing import encode
 from graphrep.lookup.reader import Bools, Hit, Neighbor, Release, open_pointed, open_release, pointer_of
+from graphrep.lookup.uplift import UpliftHit
 from graphrep.store import denied as store
 from graphrep.store import releases
 
@@ -102,6 +103,27 @@ class LiveReader:
         served, denied, day = self._served, self._denied, ds or self._today()
         return {node_type: _answer(served, denied, node_type, own, day) for node_type, own in keys.items()}
 
+    def uplift(
+        self,
+        treatment: str,
+        keys: Sequence[str],
+        horizon_days: int = 1,
+        *,
+        outcome: str = "live",
+        ds: str | None = None,
+    ) -> UpliftHit:
+        """:meth:`Release.uplift` of the release that serves, asked for today (UTC) unless a day is named.
+
+        The release before does not step in: an effect is of its day. Erased hosts have none.
+        """
+        self._follow()
+        served, denied, batch = self._served.current, self._denied, encode(keys)
+        out = np.zeros(len(batch), np.bool_)
+        for node_type in served.manifest.get(Manifest.UPLIFT, {}).get("node_types", ()):
+            out |= denied.among(node_type, keys, batch)
+        day = ds or self._today()
+        return served.uplift(treatment, keys, horizon_days, outcome=outcome, ds=day, denied=out)
+
     def neighbors(self, node_type: str, key: str, to: str, k: int = 10) -> list[Neighbor]:
         """:meth:`Release.neighbors` of the release that serves; a denied key is asked as an unknown one, never told."""
         self._follow()
@@ -183,6 +205,7 @@ class LiveReader:
     def _map(self, release: Release) -> None:
         for node_type in release.types:
             release.table(node_type)
+        _ = release.uplift_table  # mapped with the vectors, or the release does not serve
         if self._warm:
             release.warm()
 

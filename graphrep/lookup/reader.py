@@ -19,12 +19,11 @@ from graphrep.lookup.hashing import Batch, encode, hash_keys
 from graphrep.lookup.keys import KEY_ARRAYS, ROW, KeyTable
 from graphrep.lookup.quantise import CHUNK, unpack
 from graphrep.lookup.spaces import InSpace, map_name
+from graphrep.lookup.uplift import UpliftHit, UpliftTable, answer_uplift, open_uplift
 from graphrep.store import files, releases
 
 VECTORS, PRIOR = "vectors", "prior"
 ARRAYS = (*KEY_ARRAYS, VECTORS, PRIOR)
-
-PAGE = 4096
 
 _NAMES = np.array(vocab.ANSWERS)
 _PRIOR = vocab.SOURCES.index(vocab.PRIOR)
@@ -199,14 +198,41 @@ class Release:
         best = np.argsort(-scores, kind="stable")[:k]
         return [Neighbor(others.keys.key(int(i)), float(scores[i])) for i in best if np.isfinite(scores[i])]
 
+    def uplift(
+        self,
+        treatment: str,
+        keys: Sequence[str],
+        horizon_days: int = 1,
+        *,
+        outcome: str = "live",
+        ds: str | None = None,
+        denied: Bools | None = None,
+    ) -> UpliftHit:
+        """What one more treatment changes for some hosts; ``ok`` is False and the effect 0 where that is in doubt.
+
+        ``ds`` is the day for which is asked: expired effects are not ok. ``denied`` (n,) bool: hosts erased since.
+
+        Raises:
+            InputError: an arm, horizon or outcome that was not fitted, a key that is not a string, ``ds`` is no day.
+        """
+        if ds is not None:
+            self.age(ds)
+        asked = (treatment, horizon_days, outcome)
+        return answer_uplift(self.release_id, self.uplift_table, asked, encode(keys), ds=ds, denied=denied)
+
+    @cached_property
+    def uplift_table(self) -> UpliftTable | None:
+        """The arrays of the uplift, mapped when they are asked for first; None where the release has none."""
+        return open_uplift(self.warehouse, self.manifest)
+
     def warm(self) -> None:
         """Map every type and read each page once, so that the first request need not wait for the disk."""
         for node_type in self.types:
             table = self.table(node_type)
-            keys = table.keys
-            for array in (keys.slots, keys.tags, keys.records, keys.words, table.vectors):
-                array.reshape(-1).view(np.uint8)[::PAGE].max(initial=0)
+            table.keys.read_with(table.vectors)
             self.get(node_type, [""])
+        if (own := self.uplift_table) is not None:
+            own.keys.read_with(own.effects, own.ok)
 
     def blocks(self, node_type: str) -> Iterator[Floats]:
         """All vectors of a type in the order of its rows, some thousand at a time; one block at least."""

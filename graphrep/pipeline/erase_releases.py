@@ -11,16 +11,18 @@ import numpy as np
 import pyarrow as pa
 
 from graphrep.contracts import Embedding, Manifest
+from graphrep.contracts.uplift_scores import Score
 from graphrep.errors import GraphrepError, StoreError
-from graphrep.lookup import Release, open_release
-from graphrep.lookup.keys import KEY_ARRAYS, ROW, ROWS, arrange
+from graphrep.lookup import Release, open_release, uplift
+from graphrep.lookup.keys import KEY_ARRAYS, ROW, ROWS, KeyTable, arrange
 from graphrep.lookup.reader import PRIOR, VECTORS
+from graphrep.pipeline import uplift_release
 from graphrep.pipeline.context import Run
 from graphrep.store import erase as store
 from graphrep.store import mirror, releases, retention, tables
 
 Held = dict[str, set[str]]
-"""Node type → the wanted keys that a release holds."""
+"""Node type → the wanted keys that a release holds; ``golive_uplift`` → the hosts among them that it has scores of."""
 
 _MADE_HERE = (Manifest.SCHEMA, Manifest.RELEASE_ID, Manifest.FILES, Manifest.SHA256)
 
@@ -68,7 +70,10 @@ def _holders(warehouse: Path, keys: Mapping[str, Sequence[str]]) -> tuple[dict[s
     for release_id in releases.list_releases(warehouse):
         try:
             release = open_release(warehouse, release_id, verify=True)
-            found = {t: _known(release, t, own) for t, own in keys.items() if t in release.types}
+            found = {t: _known(release.table(t).keys, own) for t, own in keys.items() if t in release.types}
+            if (scored := release.uplift_table) is not None:
+                hosts = [key for t in scored.about["node_types"] for key in keys.get(t, ())]
+                found[uplift.NAME] = _known(scored.keys, hosts)
         except GraphrepError:
             unreadable.append(release_id)
             continue
@@ -77,8 +82,8 @@ def _holders(warehouse: Path, keys: Mapping[str, Sequence[str]]) -> tuple[dict[s
     return held, unreadable
 
 
-def _known(release: Release, node_type: str, keys: Sequence[str]) -> set[str]:
-    rows = release.table(node_type).keys.rows(keys)
+def _known(table: KeyTable, keys: Sequence[str]) -> set[str]:
+    rows = table.rows(keys)
     return {key for key, row in zip(keys, rows.tolist(), strict=True) if row >= 0}
 
 
@@ -95,7 +100,20 @@ def _renew(warehouse: Path, release_id: str, erased: Held) -> str:
         Manifest.NODE_TYPES: counts,
         Manifest.ERASURE: {**store.watermark(warehouse), releases.FORMER: former},
     }
+    if gone := erased.get(uplift.NAME):
+        content[Manifest.UPLIFT] = _without(manifest[Manifest.UPLIFT], _scores(release), gone)
     return releases.stage_release(warehouse, content, lambda path: _write(release, path, erased))[0]
+
+
+def _without(about: Mapping[str, Any], scores: pa.Table, gone: set[str]) -> dict[str, Any]:
+    """What the manifest says of the uplift, once the scores of some hosts are gone."""
+    left = uplift_release.without_hosts(scores, gone)
+    return {**about, "hosts": len(set(left[Score.HOST].to_pylist())), "columns": uplift_release.columns_of(left)}
+
+
+def _scores(release: Release) -> pa.Table:
+    path = releases.release_path(release.warehouse, release.release_id)
+    return tables.read_file(path / f"{uplift.NAME}.parquet")
 
 
 def _write(release: Release, path: Path, erased: Held) -> None:
@@ -104,12 +122,17 @@ def _write(release: Release, path: Path, erased: Held) -> None:
     names = set(release.manifest[Manifest.FILES])
     for node_type, gone in erased.items():
         own = {f"{node_type}.{name}.npy" for name in (*KEY_ARRAYS, VECTORS, PRIOR)} | {f"{node_type}.parquet"}
+        if node_type == uplift.NAME:
+            own = set(uplift_release.FILES)
         unknown = sorted(name for name in names - own if name.split(".")[0] == node_type)
         if unknown or not own <= names:
             fix = "remove the release, or erase with the graphrep that made it"
             raise StoreError(f"{sorted(own)} of {node_type}", found=str(unknown), where=str(there), fix=fix)
         names -= own
-        _write_type(release, path, node_type, gone)
+        if node_type == uplift.NAME:
+            uplift_release.write_uplift(path, uplift_release.without_hosts(_scores(release), gone))
+        else:
+            _write_type(release, path, node_type, gone)
     store.copy_files(there, path, sorted(names))
 
 

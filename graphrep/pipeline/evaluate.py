@@ -19,6 +19,7 @@ from graphrep.pipeline.context import Run, fingerprint
 from graphrep.pipeline.embed import graph_record
 from graphrep.pipeline.judging import before_of, candidate, judge, measurements
 from graphrep.pipeline.load import DayGraph, load_graph
+from graphrep.pipeline.uplift_flips import sign_flips
 from graphrep.store import runlog, tables
 
 Floats = npt.NDArray[np.float32]
@@ -50,7 +51,9 @@ def run_evaluate(run: Run, ds: str) -> dict[str, Any]:
     settings = run.config.fingerprint("evaluate", "cold_start", "gates", "relations", "seed")
     before = before_of(run, ds)
     served = [before.release.release_id, before.reports] if before else None
-    print_of_inputs = fingerprint(embedded[runlog.FINGERPRINT], labels_done, settings, served, __version__)
+    scored = runlog.read_stage(run.warehouse, ds, vocab.UPLIFT) if run.config.uplift.enabled else None
+    made_of = [embedded[runlog.FINGERPRINT], labels_done, settings, served, __version__]
+    print_of_inputs = fingerprint(*made_of, *([scored[runlog.FINGERPRINT]] if scored else []))
     done = runlog.read_stage(run.warehouse, ds, vocab.EVALUATE)
     if done and done.get(runlog.FINGERPRINT) == print_of_inputs:
         return done
@@ -66,7 +69,7 @@ def run_evaluate(run: Run, ds: str) -> dict[str, Any]:
             "label_day": label_day if labels_done else None,
             "labels": {name: counts for name, (_, counts) in asked.items()} if labels_done else {},
             "quality": [row.as_dict() for row in rows],
-            "gate": judge(run.config, measurements(run, day, before)).as_record(),
+            "gate": judge(run.config, [*measurements(run, day, before), *sign_flips(run, ds, before)]).as_record(),
         }
         runlog.record_stage(run.warehouse, ds, vocab.EVALUATE, record)
         step("judged")

@@ -17,6 +17,8 @@ from graphrep.pipeline.embed import day_vectors, graph_record
 from graphrep.pipeline.load import load_graph
 from graphrep.pipeline.release_arrays import TypeArrays, type_arrays, write_arrays
 from graphrep.pipeline.spaces import day_maps
+from graphrep.pipeline.uplift import day_scores
+from graphrep.pipeline.uplift_release import told, write_uplift
 from graphrep.store import erase, mirror, releases, retention, runlog, tables
 from graphrep.store.code import code_hash
 
@@ -76,6 +78,8 @@ def run_publish(run: Run, ds: str, *, at: dt.datetime, approval: Approval | None
         def write(path: Path) -> None:
             write_arrays(path, ds, arrays)
             tables.save_arrays(path, day_maps(run, ds, content[Manifest.MAPS]))
+            if (scores := day_scores(run, ds)) is not None:
+                write_uplift(path, scores)
 
         release_id, new = releases.stage_release(run.warehouse, content, write)
         read_back(run, release_id, {node_type: own.keys for node_type, own in arrays.items()})
@@ -129,6 +133,9 @@ def _release_content(run: Run, ds: str, judged: dict[str, Any]) -> tuple[dict[st
         Manifest.ERASURE: erase.watermark(run.warehouse),
         Manifest.MAPS: embedded["maps"],
     }
+    if (scores := day_scores(run, ds)) is not None:
+        content[Manifest.CONFIG_HASH] = run.config.fingerprint(*RESULT_SECTIONS, vocab.UPLIFT)
+        content[Manifest.UPLIFT] = told(run.config, scores, runlog.read_stage(run.warehouse, ds, vocab.UPLIFT) or {})
     return content, arrays
 
 

@@ -19,6 +19,7 @@ from graphrep.pipeline.logs import run_logs
 from graphrep.pipeline.panel import first_event_day, run_panel
 from graphrep.pipeline.processes import check_stage
 from graphrep.pipeline.publish import run_publish
+from graphrep.pipeline.uplift import run_uplift
 from graphrep.store import files
 from graphrep.store.erase import erasure_lock
 
@@ -37,6 +38,7 @@ def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime, approval: Appro
         vocab.GRAPH: run_graph,
         vocab.EMBED: run_embed,
         vocab.PANEL: run_panel,
+        vocab.UPLIFT: run_uplift,
         vocab.EVALUATE: run_evaluate,
         vocab.PUBLISH: lambda run, ds: run_publish(run, ds, at=at, approval=approval),
     }
@@ -87,5 +89,5 @@ def _between(first: str, last: str, uplift: bool) -> list[str]:
     start, end = vocab.STAGES.index(first), vocab.STAGES.index(last)
     if start > end:
         raise InputError("--from before --to", found=f"{first} after {last}")
-    left_out = () if uplift else (vocab.PANEL,)
+    left_out = () if uplift else (vocab.PANEL, vocab.UPLIFT)
     return [stage for stage in vocab.STAGES[start : end + 1] if stage not in left_out]

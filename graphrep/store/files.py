@@ -50,6 +50,20 @@ def put_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def get_text(path: Path) -> str:
+    """Read a text, UTF-8.
+
+    Raises:
+        StoreError: missing, unreadable, or not UTF-8.
+    """
+    with storing(path):
+        content = path.read_bytes()
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise StoreError("UTF-8", found="other bytes", where=str(path)) from None
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write JSON with sorted keys, so that equal contents are equal bytes."""
     write_bytes(path, json_bytes(content))

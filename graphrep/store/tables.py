@@ -37,6 +37,7 @@ MAPS = "maps"
 SCALARS = "scalars"
 GOLIVE_PANEL = "golive_panel"
 GOLIVE_DAYS = "golive_days"
+GOLIVE_UPLIFT = "golive_uplift"
 
 BATCH_ROWS = 1 << 18
 

@@ -154,6 +154,11 @@ class UpliftLearner(BaseEstimator):  # type: ignore[misc]  # scikit-learn is loo
             raise InputError("propensities that were estimated", found="all logged", where="predict_propensity")
         return self._assignment(checks.covariates(X, self.n_features_in_))
 
+    @property
+    def estimates_propensity(self) -> bool:
+        """Whether some chances of the fit were not logged, so that new rows can be asked for theirs."""
+        return self._assignment is not None
+
     def _check_parameters(self) -> None:
         unknown = sorted(set(self.candidates) - set(stages.COMPLEXITY))
         if unknown:

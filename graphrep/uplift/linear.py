@@ -65,9 +65,31 @@ def at(Z: Floats, coefficients: Floats) -> Floats:
     return np.asarray(coefficients[0] + Z @ coefficients[1:])
 
 
-def logistic(Z: Floats, arms: Ints, weight: Floats, seed: int) -> LogisticRegression:
+@dataclass(frozen=True)
+class Logistic:
+    """A multinomial logistic regression: coefficients (K+1, p), intercepts (K+1,)."""
+
+    slopes: Floats
+    intercepts: Floats
+
+    def predict_proba(self, Z: Floats) -> Floats:
+        """(n, K+1) probabilities.
+
+        >>> Logistic(np.zeros((2, 1)), np.zeros(2)).predict_proba(np.ones((1, 1)))
+        array([[0.5, 0.5]])
+        """
+        raw = Z @ self.slopes.T + self.intercepts
+        grown = np.exp(raw - raw.max(axis=1, keepdims=True))
+        return np.asarray(grown / grown.sum(axis=1, keepdims=True))
+
+
+def logistic(Z: Floats, arms: Ints, weight: Floats, seed: int) -> Logistic:
     """A multinomial logistic regression, lightly penalised; not converging fully is no failure here."""
     model = LogisticRegression(C=0.1, max_iter=100, tol=1e-3, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(Z, arms, sample_weight=weight)
+        model.fit(Z, arms, sample_weight=weight)
+    slopes, intercepts = np.asarray(model.coef_, np.float64), np.asarray(model.intercept_, np.float64)
+    if len(slopes) == 1:  # two arms: scikit-learn keeps the second's alone
+        slopes, intercepts = np.vstack([np.zeros_like(slopes), slopes]), np.array([0.0, intercepts[0]])
+    return Logistic(slopes, intercepts)

@@ -8,17 +8,17 @@ thousand rows choose.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from graphrep.errors import InputError
 from graphrep.uplift import boosting, linear
 from graphrep.uplift.boosting import Boosting, binned, common_length, part, train
 from graphrep.uplift.overlap import calibration, recalibrated
+from graphrep.uplift.readers import ArmOutcome, Assigned, Responded
 from graphrep.uplift.splits import Fold
 
 Floats = NDArray[np.float64]
@@ -99,13 +99,13 @@ def assignment(rows: Rows, settings: Boosting, policy: Bools) -> Nuisance:
     lowest log loss on held-out hosts is taken after that.
     """
     policy = _with_every_arm(rows, policy)
-    chances = _Chances.fit(rows, settings, policy)
+    ends = _chances(rows, settings, policy)
     held = np.full((2, len(rows.X), rows.n_arms), np.nan)
-    for fold, (_, test) in enumerate(rows.folds):
-        held[:, test] = chances.both(fold, rows.X[test])
+    for end, (_, test) in zip(ends, rows.folds, strict=True):
+        held[:, test] = end.both(rows.X[test])
     tested = np.flatnonzero(policy & ~np.isnan(held[0, :, 0]))
     own, weight = rows.arms[tested], rows.weight[tested]
-    found: list[tuple[float, str, float, Floats | None]] = []
+    found: list[tuple[float, str, float | None, Floats | None]] = []
     for word, share in (("logistic", 0.0), ("mean", 0.5), ("trees", 1.0)):
         e = share * held[1, tested] + (1 - share) * held[0, tested]
         fits = calibration(e, own, weight)
@@ -115,52 +115,27 @@ def assignment(rows: Rows, settings: Boosting, policy: Bools) -> Nuisance:
     loss, name, trees, theta = min(found, key=lambda one: one[0])
     shares = np.bincount(own, weights=weight) / weight.sum()
     if _log_loss(np.broadcast_to(shares, (len(own), len(shares))), own, weight) <= loss:
-        models = [lambda X: np.broadcast_to(shares, (len(X), len(shares)))] * len(rows.folds)
-        return Nuisance(np.where(np.isnan(held[0]), np.nan, shares), models, "shares")
-
-    def mixed(line: Floats, grown: Floats) -> Floats:
-        e = trees * grown + (1 - trees) * line
-        return e if theta is None else recalibrated(e, theta)
-
-    def reader(fold: int) -> Callable[[Floats], Floats]:
-        return lambda X: mixed(*chances.both(fold, X))
-
-    models = [reader(fold) for fold in range(len(rows.folds))]
-    return Nuisance(mixed(*held), models, name if theta is None else f"{name}, recalibrated")
+        name, trees, theta = "shares", None, None
+    models = [replace(end, shares=shares, trees=trees, theta=theta) for end in ends]
+    return Nuisance(models[0].mixed(*held), models, name if theta is None else f"{name}, recalibrated")
 
 
-@dataclass(frozen=True)
-class _Chances:
-    """A logistic regression and boosted trees of the arms, one of each for each fold."""
-
-    scales: Sequence[linear.Scale]
-    lines: Sequence[LogisticRegression]
-    boosters: Sequence[lightgbm.Booster]
-    trees: int
-    threads: int
-
-    @classmethod
-    def fit(cls, rows: Rows, settings: Boosting, policy: Bools) -> _Chances:
-        objective, arms = ("multiclass", rows.n_arms) if rows.n_arms > 2 else ("binary", 1)
-        parameters = settings.parameters(objective, rows.seed, rows.threads, arms)
-        scales, lines, boosters, curves = [], [], [], []
-        for sides in rows.folds:
-            training, test = (side[policy[side]] for side in sides)
-            scale, own, weight = linear.Scale.of(rows.X[training]), rows.arms[training], rows.weight[training]
-            lines.append(linear.logistic(scale(rows.X[training]), own, weight, rows.seed))
-            scales.append(scale)
-            label = rows.arms.astype(np.float64)
-            parts = [part(rows.bins, side, label[side], rows.weight[side]) for side in (training, test)]
-            booster, curve = train(settings, parameters, *parts)
-            boosters.append(booster)
-            curves.append(curve)
-        return cls(scales, lines, boosters, common_length(curves), rows.threads)
-
-    def both(self, fold: int, X: Floats) -> tuple[Floats, Floats]:
-        """(n, K+1) each, by the line and by the trees of a fold."""
-        grown = boosting.read(self.boosters[fold], X, self.threads, self.trees)
-        line = self.lines[fold].predict_proba(self.scales[fold](X))
-        return np.asarray(line), grown if grown.ndim == 2 else np.column_stack([1.0 - grown, grown])
+def _chances(rows: Rows, settings: Boosting, policy: Bools) -> list[Assigned]:
+    """A logistic regression and boosted trees of the arms for each fold; which of them is read is not chosen yet."""
+    objective, arms = ("multiclass", rows.n_arms) if rows.n_arms > 2 else ("binary", 1)
+    parameters = settings.parameters(objective, rows.seed, rows.threads, arms)
+    fitted, curves = [], []
+    for sides in rows.folds:
+        training, test = (side[policy[side]] for side in sides)
+        scale, own, weight = linear.Scale.of(rows.X[training]), rows.arms[training], rows.weight[training]
+        line = linear.logistic(scale(rows.X[training]), own, weight, rows.seed)
+        label = rows.arms.astype(np.float64)
+        parts = [part(rows.bins, side, label[side], rows.weight[side]) for side in (training, test)]
+        booster, curve = train(settings, parameters, *parts)
+        fitted.append((scale, line, booster))
+        curves.append(curve)
+    length, none = common_length(curves), np.zeros(rows.n_arms)
+    return [Assigned(none, *one, length, rows.threads) for one in fitted]
 
 
 def _with_every_arm(rows: Rows, policy: Bools) -> Bools:
@@ -192,46 +167,17 @@ def response(rows: Rows, settings: Boosting) -> Nuisance:
     scales = [linear.Scale.of(rows.X[training]) for training, _ in rows.folds]
     found = [_of_arm(rows, settings, objective, arm, raw, scales) for arm in range(rows.n_arms)]
 
-    def reader(fold: int) -> Callable[[Floats], Floats]:
-        def read(X: Floats) -> Floats:
-            start = boosting.read(pooled[fold], X, rows.threads, length, raw=True)
-            Z = scales[fold](X)
-            return np.column_stack([arm.read(fold, X, Z, start) for arm in found])
-
-        return read
-
-    models = [reader(fold) for fold in range(len(rows.folds))]
-    return Nuisance(_held(rows, models), models, ",".join(f"{arm.blend:g}" for arm in found))
-
-
-@dataclass(frozen=True)
-class _Arm:
-    """The outcome models of one arm, one of each kind for each fold."""
-
-    boosters: Sequence[lightgbm.Booster]
-    lines: Sequence[Floats]
-    trees: int
-    blend: float
-    binary: bool
-    threads: int
-
-    def both(self, fold: int, X: Floats, Z: Floats, start: Floats) -> tuple[Floats, Floats]:
-        raw = start
-        if self.trees:
-            raw = raw + boosting.read(self.boosters[fold], X, self.threads, self.trees, raw=True)
-        line = linear.at(Z, self.lines[fold])[:, 0]
-        if not self.binary:
-            return raw, line
-        return 1.0 / (1.0 + np.exp(-raw)), np.clip(line, 0.001, 0.999)
-
-    def read(self, fold: int, X: Floats, Z: Floats, start: Floats) -> Floats:
-        grown, line = self.both(fold, X, Z, start)
-        return np.asarray(self.blend * grown + (1 - self.blend) * line)
+    models = [
+        Responded(booster, length, rows.threads, scale, [arm[fold] for arm, _ in found])
+        for fold, (booster, scale) in enumerate(zip(pooled, scales, strict=True))
+    ]
+    return Nuisance(_held(rows, models), models, ",".join(f"{blend:g}" for _, blend in found))
 
 
 def _of_arm(
     rows: Rows, settings: Boosting, objective: str, arm: int, raw: Sequence[Floats], scales: Sequence[linear.Scale]
-) -> _Arm:
+) -> tuple[list[ArmOutcome], float]:
+    """The outcome models of one arm, one for each fold, and the weight of the trees in them."""
     own = rows.arms == arm
     leaf = min_leaf(int(own.sum()))
     settings = Boosting(settings.trees, settings.rate, settings.leaves, leaf, settings.columns, settings.patience)
@@ -251,19 +197,23 @@ def _of_arm(
     held = np.concatenate(sides)
     label, weight = rows.outcome[held], rows.weight[held]
 
-    def values(arm: _Arm) -> tuple[Floats, Floats]:
-        pairs = [
-            arm.both(fold, rows.X[side], scales[fold](rows.X[side]), raw[fold][side]) for fold, side in enumerate(sides)
+    def folds(count: int, blend: float) -> list[ArmOutcome]:
+        return [
+            ArmOutcome(b, rows.threads, line, count, blend, rows.binary)
+            for b, line in zip(boosters, lines, strict=True)
         ]
-        return np.concatenate([grown for grown, _ in pairs]), np.concatenate([line for _, line in pairs])
 
-    tried: list[tuple[float, _Arm]] = []
+    tried: list[tuple[float, list[ArmOutcome], float]] = []
     for count in (0, trees):
-        grown, line = values(_Arm(boosters, lines, count, 1.0, rows.binary, rows.threads))
+        pairs = [
+            one.both(rows.X[side], scales[fold](rows.X[side]), raw[fold][side])
+            for fold, (one, side) in enumerate(zip(folds(count, 1.0), sides, strict=True))
+        ]
+        grown, line = (np.concatenate(values) for values in zip(*pairs, strict=True))
         for blend in BLENDS:
             loss = _loss(label, blend * grown + (1 - blend) * line, weight, rows.binary)
-            tried.append((loss, _Arm(boosters, lines, count, blend, rows.binary, rows.threads)))
-    return min(tried, key=lambda pair: pair[0])[1]
+            tried.append((loss, folds(count, blend), blend))
+    return min(tried, key=lambda one: one[0])[1:]
 
 
 def _held(rows: Rows, models: Sequence[Callable[[Floats], Floats]]) -> Floats:

@@ -8,7 +8,6 @@ the whole outcome, never from a difference among those who went live, which woul
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from graphrep.errors import InputError
 from graphrep.uplift.boosting import Boosting
 from graphrep.uplift.nuisance import Nuisance, Rows, response
+from graphrep.uplift.readers import TwoParts
 
 Floats = NDArray[np.float64]
 
@@ -46,15 +46,9 @@ def expected(rows: Rows, settings: Boosting) -> Nuisance:
         tried = [one * held[own, arm] + (1 - one) * whole.held[own, arm] for one in SHARES]
         share[arm] = SHARES[int(np.argmin([rows.weight[own] @ (y[own] - values) ** 2 for values in tried]))]
 
-    def reader(fold: int) -> Callable[[Floats], Floats]:
-        def read(X: Floats) -> Floats:
-            product = chance.models[fold](X) * size.models[fold](X) if share.any() else 0.0
-            return np.asarray(share * product + (1 - share) * whole.models[fold](X))
-
-        return read
-
     names = [f"{own:g} two parts" if own else blend for own, blend in zip(share, whole.chosen.split(","), strict=True)]
-    models = [reader(fold) for fold in range(len(rows.folds))]
+    folds = zip(whole.models, chance.models, size.models, strict=True)
+    models = [TwoParts(*fold, share) for fold in folds] if share.any() else whole.models
     return Nuisance(share * held + (1 - share) * whole.held, models, ",".join(names))
 
 

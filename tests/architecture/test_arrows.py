@@ -31,6 +31,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "embed": (LEAVES | {"graph"}, {"numpy", "scipy", "threadpoolctl", "torch", "torch_geometric", "safetensors"}),
     "uplift": (LEAVES, {"numpy", "sklearn", "lightgbm"}),
     "evaluate": (LEAVES, {"numpy", "scipy", "sklearn"}),
+    "report": (LEAVES, {"numpy"}),
     "store": (
         LEAVES | {"contracts", "config"},
         {"numpy", "pyarrow", "pyspark", "py4j", "tensorboard", "pyiceberg", "boto3", "botocore"},
@@ -48,7 +49,9 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "panel",
             "graph",
             "embed",
+            "uplift",
             "evaluate",
+            "report",
             "store",
             "lookup",
             "export",

@@ -207,7 +207,7 @@ def test_commands_are_those_of_the_schedule(dags: dict[str, Any]) -> None:
     for stage in SPARK_STAGES:
         assert commands[stage] == shell_line(stage, settings)
         assert shlex.split(commands[stage])[-2:] == ["--ds", "{{ data_interval_start | ds }}"]
-    for stage in (vocab.EMBED, vocab.EVALUATE, vocab.PUBLISH):
+    for stage in (vocab.EMBED, vocab.PANEL, vocab.UPLIFT, vocab.EVALUATE, vocab.PUBLISH):
         assert commands[stage] == shell_line(stage, settings, CHOSEN_DAY)
         assert shlex.split(commands[stage])[-2:] == ["--ds", CHOSEN_DAY], "what Jinja reads is whole"
 
@@ -335,7 +335,7 @@ def test_any_other_failure_is_tried_three_times(runs: dict[str, dict[str, Any]])
 def test_a_green_day_is_published_and_verified_without_a_person(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["green"]
     assert run["state"] == "success"
-    assert called(run) == ["due", vocab.EVALUATE, "gates", vocab.PUBLISH, "releases"]
+    assert called(run) == ["due", vocab.PANEL, vocab.UPLIFT, vocab.EVALUATE, "gates", vocab.PUBLISH, "releases"]
     assert [name for name, _ in run["told"]] == ["graphrep/verdict", "graphrep/release"]
     assert run["told"][0][1]["answer"] == "gates: green"
     assert run["tasks"]["approve"][0] == run["tasks"]["publish_approved"][0] == "skipped"

@@ -22,8 +22,10 @@ from graphrep.pipeline import erase_releases as module
 from graphrep.pipeline.context import Run
 from graphrep.pipeline.erase import horizon
 from graphrep.pipeline.erase_releases import erase_releases
+from graphrep.pipeline.uplift_release import write_uplift
 from graphrep.store import erase, mirror, places, releases, retention
 from made_release import AT, made, publish_made
+from made_uplift import about, scores
 
 CONFIG = Path(__file__).resolve().parents[3] / "configs" / "local.yaml"
 DAYS = ("2026-02-26", "2026-02-27", "2026-02-28")
@@ -336,3 +338,24 @@ def test_what_was_erased_since_a_training_began_is_known_by_day_and_count(tmp_pa
     assert erase.erased_since(tmp_path, None, 0) == "2026-03-02"
     assert erase.erased_on(tmp_path, {"user": ["a"], "host": ["c"]}) == "2026-03-09"
     assert erase.erased_on(tmp_path, {"user": ["c"]}) is None
+
+
+def test_an_erased_host_leaves_the_uplift_of_every_release(tmp_path: Path) -> None:
+    table = scores([{"host_id": f"host{i}", "uplift": i / 8} for i in range(3)])
+    content, write = made(DAYS[0], 0, **{Manifest.UPLIFT: about(table)})
+
+    def all_of(path: Path) -> None:
+        write(path)
+        write_uplift(path, table)
+
+    release_id, _ = releases.stage_release(tmp_path, content, all_of)
+    releases.switch(tmp_path, release_id, expected=None, action=releases.PUBLISH, at=AT)
+    record = erased(tmp_path, {"host": ["host1", "stranger"], "user": ["host2"]})
+    assert record["held"] == {release_id: {"host": 1, "golive_uplift": 1}}
+    assert not holders(tmp_path, "host1")
+    opened = open_release(tmp_path, verify=True)
+    hit = opened.uplift("push", ["host0", "host1", "host2"])
+    assert hit.ok.tolist() == [True, False, True]
+    kept = opened.manifest[Manifest.UPLIFT]
+    assert (kept["hosts"], kept["columns"][0]["rows"]) == (2, 2)
+    assert erased(tmp_path, {"host": ["host1"]})["held"] == {}

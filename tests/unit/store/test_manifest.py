@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from graphrep.contracts import RELEASE_MANIFEST, SCHEMA_VERSION, Manifest
-from graphrep.contracts.release import SHAPE, first_wrong_key
+from graphrep.contracts.release import MAY_BE_THERE, SHAPE, first_wrong_key
 from graphrep.errors import StoreError
 from graphrep.store import manifests, releases
 from graphrep.store.code import code_hash
@@ -26,9 +26,10 @@ def manifest(tmp_path: Path) -> dict[str, Any]:
 
 
 def test_the_shape_and_the_contract_name_the_same_keys() -> None:
-    assert list(SHAPE) == RELEASE_MANIFEST.names
+    assert [*SHAPE, *MAY_BE_THERE] == [*(n for n in RELEASE_MANIFEST.names if n not in MAY_BE_THERE), *MAY_BE_THERE]
+    assert set(MAY_BE_THERE) <= set(RELEASE_MANIFEST.names)
     nullable = {c.name for c in RELEASE_MANIFEST.columns if c.nullable}
-    assert nullable == {Manifest.PARENT, Manifest.METRICS, Manifest.ALIGNMENT}
+    assert nullable == {Manifest.PARENT, Manifest.METRICS, Manifest.ALIGNMENT, Manifest.UPLIFT}
 
 
 def test_a_key_that_is_missing_is_named(manifest: dict[str, Any]) -> None:
@@ -39,6 +40,14 @@ def test_a_key_that_is_missing_is_named(manifest: dict[str, Any]) -> None:
             "none",
             "manifest",
         )
+
+
+def test_a_key_that_only_some_releases_have_is_checked_where_it_is(manifest: dict[str, Any]) -> None:
+    assert first_wrong_key({**manifest, Manifest.UPLIFT: {"decision_ds": "2026-03-02"}}) == (
+        "the key uplift.hosts",
+        "none",
+        "uplift",
+    )
 
 
 def test_a_key_of_another_type_is_named(manifest: dict[str, Any]) -> None:
