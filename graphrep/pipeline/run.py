@@ -10,7 +10,7 @@ from graphrep import vocab
 from graphrep.errors import InputError
 from graphrep.pipeline.approval import Approval
 from graphrep.pipeline.context import Run, add_days
-from graphrep.pipeline.deliveries import raw_days_between
+from graphrep.pipeline.deliveries import check_delivered, raw_days_between
 from graphrep.pipeline.edges import make_days, run_edges
 from graphrep.pipeline.embed import run_embed
 from graphrep.pipeline.evaluate import run_evaluate
@@ -70,11 +70,12 @@ def run_day(
     window = window_of(run, ds) if {vocab.LOGS, vocab.EDGES} & set(chosen) else None
     if window and vocab.LOGS in chosen:
         reach = add_days(window.first, -run.config.reach_days)
-        oldest = min(reach, first_event_day(run, ds)) if vocab.PANEL in chosen else reach
+        oldest = min(reach, first_event_day(run, ds)) if run.config.uplift.enabled else reach
         for day in raw_days_between(run, oldest, ds):
             records[vocab.LOGS] = run_stage(run, vocab.LOGS, day, at=at)
     if window and vocab.EDGES in chosen:
         with files.locked(erasure_lock(run.warehouse), shared=True):
+            check_delivered(run, window.first, ds)
             records[vocab.EDGES] = make_days(run, window.first, ds)
     for stage in chosen:
         if stage not in (vocab.LOGS, vocab.EDGES):

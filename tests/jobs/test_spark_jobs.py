@@ -73,7 +73,7 @@ def test_the_job_writes_the_same_bytes_as_the_stage(place: Any, stage: str) -> N
 def test_a_job_leaves_with_2_and_one_line_when_its_day_is_not_there(place: Any, tmp_path: Path) -> None:
     done = submit(place, "edges", tmp_path / "warehouse")
     assert done.returncode == 2
-    line = f"graphrep edges: expected the checked logs of {DAY}, found none; run graphrep logs --ds {DAY} first"
+    line = f"graphrep edges: expected the checked logs of {BEFORE}, found none; run graphrep logs --ds {BEFORE} first"
     assert line in done.stderr.splitlines()
     assert "graphrep" not in done.stdout
     assert "Traceback" not in done.stderr + done.stdout
