@@ -6,11 +6,12 @@ import datetime as dt
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from graphrep.config import Uplift
+from graphrep.config import Uplift, load_config
 from graphrep.contracts import LOG_EVENT, PANEL, Event, Panel
 from graphrep.contracts.spark import spark_schema
 from graphrep.contracts.uplift import COVARIATES
@@ -28,6 +29,7 @@ LAST, LATE, DAYS = 44, 2, 4
 HOSTS = 7
 STEPS = {"few": 1, "many": 3}
 HOUR = 12
+LOCAL = Path(__file__).resolve().parents[2] / "configs" / "local.yaml"
 SETTINGS = Uplift.model_validate(
     {
         "enabled": True,
@@ -47,6 +49,7 @@ SETTINGS = Uplift.model_validate(
             "arms": {"push": {"cost": 1, "cap": 1}, "gift": {"cost": 2, "cap": 0.5}},
         },
         "exposure": {"domain": "feed", "actions": ("impression",), "until_hour": HOUR, "steps": STEPS, "lot": "boost"},
+        "fit": load_config(LOCAL).uplift.fit,
     }
 )
 Row = dict[str, Any]
