@@ -91,7 +91,7 @@ def measured(log: Log, seed: int) -> dict[str, list[tuple[float, dict[str, float
 
 def _fit(log: Log, g: HeteroGraph, seed: int, **how: object) -> Vectors:
     settings: dict[str, object] = {"dim": DIM, "walk": "joint", **how}
-    return fit(g, seed=seed, relation_weights=log.weights, **settings)  # type: ignore[arg-type]
+    return fit(g, seed=seed, relation_weights=log.weights, **settings)
 
 
 def _loss(frozen: Judged, kept: Vectors, back: Vectors, kinds: EdgeType, asked: Pairs) -> float:

@@ -210,7 +210,7 @@ def test_a_map_back_is_judged_on_the_day_it_is_made(
     fits = {"old": {"until": "2026-03-09", "anchors": 900, "held_out_residual": residual}}
     verdict = judge(run.config, measurements(run, replace(scene.day, fits=fits), before))
     assert verdict.colour == colour
-    assert [c.found.scope for c in verdict.of(colour) if c.found.name == "map_residual"] == ["old"]  # type: ignore[arg-type]
+    assert [c.found.scope for c in verdict.of(colour) if c.found.name == "map_residual"] == ["old"]
 
 
 def test_a_map_that_the_release_before_has_was_judged_with_it(run: Run, scene: Any, before: Before) -> None:

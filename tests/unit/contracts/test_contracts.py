@@ -82,7 +82,7 @@ def test_a_contract_is_an_arrow_schema_in_its_order(contract: Contract) -> None:
 
 def test_a_contract_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        EDGE.name = "edge_v2"  # type: ignore[misc]
+        EDGE.name = "edge_v2"
 
 
 @pytest.mark.parametrize("contract", [ADJACENCY, EMBEDDING], ids=lambda c: c.name)

@@ -40,7 +40,7 @@ def test_is_deterministic_and_stays_frozen() -> None:
     assert first.weights.dtype == np.float64
     assert first.weights.shape == (5,)
     with pytest.raises(AttributeError):
-        first.bias = 0.0  # type: ignore[misc]  # what is frozen
+        first.bias = 0.0
 
 
 def test_a_turn_of_the_basis_ruins_it_and_dot_products_do_not_see_it() -> None:

@@ -48,7 +48,7 @@ def test_arrays_that_can_be_written_to_are_copied_and_the_graphs_are_read_only()
     assert edges.src.tolist() == [0, 1]
     for column in (edges.src, edges.dst, edges.weight, edges.time):
         with pytest.raises(ValueError, match="read-only"):
-            column[0] = 0  # type: ignore[index]
+            column[0] = 0
 
 
 def frozen(values: Any, dtype: Any) -> Any:
@@ -117,9 +117,9 @@ def test_a_bad_value_is_found_in_whatever_piece_it_lies(monkeypatch: pytest.Monk
 def test_graph_cannot_be_changed_through_its_mappings() -> None:
     g = graph([0], [0])
     with pytest.raises(TypeError):
-        g.num_nodes["user"] = 9  # type: ignore[index]
+        g.num_nodes["user"] = 9
     with pytest.raises(TypeError):
-        g.edges[WATCHES] = EdgeList([], [])  # type: ignore[index]
+        g.edges[WATCHES] = EdgeList([], [])
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def test_a_boost_that_was_drawn_tells_its_effect_without_a_model(rows: pa.Table,
 
 def decided(source: str, by: str = "adjustment") -> Decision:
     modes = {"chosen": "pass", "none": "blocked"}
-    return Decision(modes.get(source, "degraded"), source, by, True, (f"failed: {source}",))  # type: ignore[arg-type]
+    return Decision(modes.get(source, "degraded"), source, by, True, (f"failed: {source}",))
 
 
 def judged_as(monkeypatch: pytest.MonkeyPatch, **decisions: Decision) -> None:
@@ -243,7 +243,7 @@ def test_a_blocked_arm_has_no_row_and_the_last_good_day_serves_for_as_long_as_it
     judged_as(monkeypatch, push=decided("none"), banner=decided("previous"))
     for until, hosts in (("2026-03-15", 500), ("2026-03-14", 0)):
         place = placed(tmp_path / until, rows)
-        old = changed(scores, Score.VALID_UNTIL, lambda own, until=until: [until] * len(own))  # type: ignore[misc]
+        old = changed(scores, Score.VALID_UNTIL, lambda own, until=until: [until] * len(own))
         monkeypatch.setattr(uplift, "scores_of", lambda run, release_id, old=old: old)
         record = uplift.run_uplift(place.run(), DS)
         modes = {arm["treatment"]: arm["mode"] for arm in record["fits"][0]["arms"]}

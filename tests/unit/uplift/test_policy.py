@@ -110,4 +110,4 @@ def test_bad_input_is_refused(name: str) -> None:
     changes, message = REFUSED[name]
     good = {"effects": [[0.1], [0.2]], "lower": [[0.1], [0.2]], "cost": [1.0], "cap": [1.0], "budget": 1.0}
     with pytest.raises(InputError, match=message):
-        allocate(**{**good, **changes})  # type: ignore[arg-type]
+        allocate(**{**good, **changes})

@@ -106,7 +106,7 @@ def test_every_step_has_draws_of_its_own() -> None:
         drawn.append((one.done, first, tuple(negatives(first, end)[0].tolist())))
         return negatives(first, end)
 
-    one._negatives = recorded  # type: ignore[method-assign]  # to look at what is drawn inside a step
+    one._negatives = recorded
     one.run()
     of_things = {step: things for step, first, things in drawn if first == 0 and step > 0}
     assert len(set(of_things.values())) == one.steps - 1
