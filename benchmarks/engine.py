@@ -88,11 +88,11 @@ def metered(device: str | None) -> Iterator[Meter]:
         return result
 
     # The products are timed from outside, so that the engine carries no clock.
-    SparseMatrix.__matmul__ = timed  # type: ignore[method-assign]  # for as long as the block lasts
+    SparseMatrix.__matmul__ = timed  # for as long as the block lasts
     try:
         yield meter
     finally:
-        SparseMatrix.__matmul__ = plain  # type: ignore[method-assign]  # put back as it was
+        SparseMatrix.__matmul__ = plain  # put back as it was
 
 
 def walk_of(matrix: Any) -> Any:

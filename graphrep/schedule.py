@@ -14,7 +14,6 @@ GRAPHREP_WAREHOUSE     directory of the warehouse, in place of the configured on
 GRAPHREP_SPARK_MASTER  given to spark-submit as --master                               spark-submit's own
 GRAPHREP_FIRST_DAY     first data day that is published; days before it fill windows    that of the first graph
 GRAPHREP_PATIENCE_H    hours that a day waits for one before it that does not come     6
-GRAPHREP_ERASURES      directory of files of keys to be erased, one a request          erasures
 GRAPHREP_ALERT_URL     webhook that is told of failures and held days                  none: the log alone
 GRAPHREP_BIN           directory of graphrep, spark-submit and python; empty: search   .venv/bin
                        the worker's PATH
@@ -88,7 +87,6 @@ class Settings:
     bin: Path | None
     first_day: str | None = None
     patience_hours: int = 6
-    erasures: Path = Path("erasures")
     alert_url: str | None = None
 
 
@@ -113,7 +111,6 @@ def settings_from(environ: Mapping[str, str], home: Path) -> Settings:
         bin=path("GRAPHREP_BIN") if "GRAPHREP_BIN" in environ else home / ".venv" / "bin",
         first_day=environ.get("GRAPHREP_FIRST_DAY") or None,
         patience_hours=int(environ.get("GRAPHREP_PATIENCE_H") or 6),
-        erasures=path("GRAPHREP_ERASURES") or home / "erasures",
         alert_url=environ.get("GRAPHREP_ALERT_URL") or None,
     )
 

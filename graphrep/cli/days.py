@@ -12,7 +12,7 @@ import typer
 
 from graphrep import vocab
 from graphrep.cli.gates import gate_lines
-from graphrep.cli.options import LOCAL, AsJson, Config, Ds, Logs, Warehouse, now, warehouse_of
+from graphrep.cli.options import LOCAL, AsJson, Config, Ds, Logs, Warehouse, asked_of_stage, now, warehouse_of
 from graphrep.cli.show import Bars, demo_lines, label_lines, print_json, print_lines, quality_lines
 from graphrep.cli.summary import summary_lines
 from graphrep.cli.uplift_lines import panel_lines, uplift_lines
@@ -210,17 +210,8 @@ def graph(
     as_json: AsJson = False,
 ) -> None:
     """Merge the window's days: stable ids, adjacency, active nodes. Or print what came of it: summary."""
-    given = {"--config": config, "--ds": ds, "--logs": logs, "--warehouse": warehouse, "--json": as_json or None}
-    named = [option for option, value in given.items() if value is not None]
-    if (command := context.invoked_subcommand) is not None:
-        if named:
-            found = f"{', '.join(named)} before it"
-            raise InputError(f"options after {command}", found=found, where=f"graphrep graph {command}")
-    elif config is None or ds is None:
-        fix = "see graphrep graph --help"
-        raise InputError("--config and --ds", found=", ".join(named) or "neither", where="graphrep graph", fix=fix)
-    else:
-        _run_stage(vocab.GRAPH, config, ds, logs, warehouse, as_json)
+    if asked := asked_of_stage(context, vocab.GRAPH, config, ds, logs, warehouse, as_json=as_json):
+        _run_stage(vocab.GRAPH, *asked, logs, warehouse, as_json)
 
 
 @graph_app.command(epilog="Example: graphrep graph summary --ds 2026-03-14 --warehouse demo/warehouse")

@@ -10,10 +10,9 @@ import typer
 
 from graphrep import vocab
 from graphrep.cli.days import open_run
-from graphrep.cli.options import AsJson, Config, Ds, Logs, Warehouse, now
+from graphrep.cli.options import AsJson, Config, Ds, Logs, Warehouse, asked_of_stage, now
 from graphrep.cli.show import print_json, print_lines
 from graphrep.cli.uplift_lines import fit_name, judged_lines, panel_lines, uplift_lines
-from graphrep.errors import InputError
 
 if TYPE_CHECKING:
     from graphrep.pipeline.context import Run
@@ -35,17 +34,8 @@ def uplift(
     as_json: AsJson = False,
 ) -> None:
     """The stage of the daily job: fit, judge, score. What is held back is told, and no failure. Or a command."""
-    given = {"--config": config, "--ds": ds, "--logs": logs, "--warehouse": warehouse, "--json": as_json or None}
-    named = [option for option, value in given.items() if value is not None]
-    if (command := context.invoked_subcommand) is not None:
-        if named:
-            found = f"{', '.join(named)} before it"
-            raise InputError(f"options after {command}", found=found, where=f"graphrep uplift {command}")
-    elif config is None or ds is None:
-        fix = "see graphrep uplift --help"
-        raise InputError("--config and --ds", found=", ".join(named) or "neither", where="graphrep uplift", fix=fix)
-    else:
-        _show(_run(open_run(config, logs, warehouse), ds), as_json)
+    if asked := asked_of_stage(context, vocab.UPLIFT, config, ds, logs, warehouse, as_json=as_json):
+        _show(_run(open_run(asked[0], logs, warehouse), asked[1]), as_json)
 
 
 def _run(run: Run, ds: str) -> dict[str, Any]:

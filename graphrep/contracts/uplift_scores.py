@@ -9,7 +9,6 @@ from graphrep.contracts.table import Column, Contract
 PASS: Final = "pass"
 DEGRADED: Final = "degraded"
 UNDECIDED: Final = "undecided"
-STATUSES: Final = (PASS, DEGRADED, UNDECIDED)
 """What the gates said of the arm: all passed; some failed, and what they fail to is published; or too few rows."""
 
 GBM: Final = "gbm"
@@ -20,7 +19,6 @@ SOURCES: Final = (GBM, LINEAR, CONSTANT, PREVIOUS)
 """What an effect is made of: trees, a line, the average effect, or the scores of a day before."""
 
 RANDOMISED: Final = "randomised"
-ADJUSTMENT: Final = "adjustment"
 
 
 class Score:

@@ -122,6 +122,7 @@ def integers(table: pa.Table, column: str, where: str) -> pa.ChunkedArray:
     """
     try:
         return pc.cast(table[column], pa.int64())
+    # A value that cannot be cast, a type that has no cast.
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise InputError(f"whole numbers in {column}", found=str(table[column].type), where=where) from None
 
@@ -143,6 +144,7 @@ def instants(table: pa.Table, column: str, where: str) -> Times:
     """
     try:
         times = pc.cast(table[column], pa.timestamp("ms"))
+    # As above: what the source wrote is no time.
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         found = str(error).splitlines()[0]
         raise InputError(f"times YYYY-MM-DDThh:mm in {column}", found=found, where=where) from None

@@ -21,8 +21,6 @@ Days = NDArray[np.datetime64]
 # A column's family is what stands before its first dot.
 HISTORY, PROFILE, EMBEDDING, CALENDAR = "history", "profile", "embedding", "calendar"
 FAMILIES: Final = (HISTORY, PROFILE, EMBEDDING, CALENDAR)
-# 1 where the graph knew the host, 0 where the columns of its embedding are filled with zeros.
-EMBEDDING_KNOWN: Final = f"{EMBEDDING}.known"
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class Frame:
         randomised: (n,) whether the arm was drawn by lot; its chances must have been logged.
         negative_control: (n,) an outcome that the arm cannot have changed: went live on the day before.
         as_of: (n,) datetime64[D], the day of the newest thing that any covariate knows.
-        in_graph: (n,) whether the host was in the graph; where not, ``embedding.*`` is 0, ``embedding.known`` too.
+        in_graph: (n,) whether the host was in the graph; where not, ``embedding.*`` is 0; for the others
+            ``embedding.known`` is 1.
         inputs: name of an input → (n,) datetime64[D], the newest day that it knows; for the refusal of a slip.
 
     Raises:
