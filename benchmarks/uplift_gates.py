@@ -36,7 +36,7 @@ CLEAN = GoLiveSpec(
     hosts=240, days=9, dim=8, effects=("observed",), size=0.15, spread=0.25, traits=0.7, assignment="logistic",
     randomised=0.4,
 )  # fmt: skip
-PLAN = Plan(placebos=8, subsets=0, future=False)
+PLAN = Plan(placebos=8, subsets=0, future=False, cause=False)
 
 
 def frame_of(spec: GoLiveSpec, lag: int = 1, **other: Any) -> Frame:

@@ -13,10 +13,11 @@ UNDECIDED: Final = "undecided"
 
 GBM: Final = "gbm"
 LINEAR: Final = "linear"
+MEAN: Final = "mean"
 CONSTANT: Final = "constant"
 PREVIOUS: Final = "previous"
-SOURCES: Final = (GBM, LINEAR, CONSTANT, PREVIOUS)
-"""What an effect is made of: trees, a line, the average effect, or the scores of a day before."""
+SOURCES: Final = (GBM, LINEAR, MEAN, CONSTANT, PREVIOUS)
+"""What an effect is made of: trees, a line, the mean of several, the average effect, or the scores of a day before."""
 
 RANDOMISED: Final = "randomised"
 
@@ -82,7 +83,7 @@ SCORES = Contract(
         Column(Score.OVERLAP_OK, "int32", "1: hosts like this one had every arm; 0: no boost"),
         Column(Score.TRIM_REASON, "string", "why overlap_ok is 0, empty where it is 1"),
         Column(Score.N_EFF, "float64", "effective training rows of arm and control with an effect like this", "rows"),
-        Column(Score.EFFECT_SOURCE, "string", "gbm, linear, constant, or previous: of a day before"),
+        Column(Score.EFFECT_SOURCE, "string", "gbm, linear, mean: of several, constant, or previous: of a day before"),
         Column(Score.SHRINKAGE, "float64", "calibration slope: share of the deviation that was kept", "0 to 1"),
         Column(Score.IDENTIFIED_BY, "string", "randomised: rows drawn by lot alone; adjustment: covariates"),
         Column(Score.SPILLOVER_SHARE, "float64", "of neighbours treated; null: not known", "0 to 1", nullable=True),

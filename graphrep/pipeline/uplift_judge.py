@@ -155,6 +155,7 @@ def _shown(found: Refutations) -> dict[str, Any]:
     return {
         "negative_control": pair(found.negative_control),
         "future": pair(found.future),
+        "random_cause": pair(found.cause),
         "by_policy": pair(found.by_policy),
         "by_lot": pair(found.by_lot),
         "without": {family: pair(effects) for family, effects in found.without.items()},

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graphrep.contracts.uplift import COVARIATES, Panel
-from graphrep.contracts.uplift_scores import CONSTANT, DEGRADED, GBM, LINEAR, PREVIOUS, SCORES, Score
+from graphrep.contracts.uplift_scores import CONSTANT, DEGRADED, GBM, LINEAR, MEAN, PREVIOUS, SCORES, Score
 from graphrep.pipeline.uplift_frame import Task, covariates
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _of_arm(scorer: Scorer, scored: Scored, rows: pa.Table, stamp: Stamp, arm: s
 def source_of(scorer: Scorer, arm: str) -> str:
     """The word of ``effect_source``: both kinds of trees are one."""
     name = scorer.source(arm)
-    return name if name in (CONSTANT, LINEAR) else GBM
+    return name if name in (CONSTANT, LINEAR, MEAN) else GBM
 
 
 def with_ranks(scores: pa.Table) -> pa.Table:

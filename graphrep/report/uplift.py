@@ -161,12 +161,12 @@ def _candidates(fit: Fit) -> Table:
             one["name"],
             f"{number(one['gain'])} ± {number(one['gain_error'])}",
             number(one["slope"]),
-            "chosen" if one["name"] == arm["chosen"] else "",
+            number(arm["shares"][one["name"]]) if one["name"] in arm["shares"] else "",
         ]
         for arm in fit["effects"]
         for one in arm["candidates"]
     ]
-    return ["arm", "candidate", "gain over the constant effect", "slope", ""], rows
+    return ["arm", "candidate", "gain over the constant effect", "slope", "share in what is published"], rows
 
 
 def _overlap(fit: Fit) -> Table:
@@ -182,7 +182,7 @@ def _refutations(fit: Fit) -> Table:
     tried = fit["refutations"]
     rows = []
     arms = [arm["treatment"] for arm in fit["effects"]]
-    for name in ("negative_control", "future", "by_policy", "by_lot"):
+    for name in ("negative_control", "future", "random_cause", "by_policy", "by_lot"):
         pair = tried.get(name)
         for place, arm in enumerate(arms):
             if pair is not None:

@@ -1,15 +1,15 @@
-"""From nuisances to published effects: candidates are judged on held-out hosts, the chosen one is fitted to all."""
+"""From nuisances to published effects: candidates are judged on held-out hosts, what is chosen is fitted to all."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from graphrep.uplift import scores, stages
-from graphrep.uplift.choice import Chosen, Judged, Published, judge_all
+from graphrep.uplift.choice import Choice, Chosen, Judged, Published, choose
 from graphrep.uplift.nuisance import Nuisance, Rows
 
 Floats = NDArray[np.float64]
@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 
 # Halves of the training hosts of a fold that a candidate is judged by.
 JUDGED_HALVES = 4
-# Halves that a candidate is fitted to whose distance from the chosen one alone is read.
+# Halves that a candidate is fitted to whose distance from the constant effect alone is read.
 RIVAL_HALVES = 8
 
 
@@ -82,27 +82,31 @@ def choose_stages(problem: Problem, targets: Targets, halves: int) -> tuple[list
     smallest where a fold holds the most signal, and make a true gain look like a loss.
     """
     rows, codes = problem.rows, problem.codes
-    names = [name for name in stages.COMPLEXITY if name in problem.candidates and name != stages.CONSTANT]
+    names = [name for name in stages.CANDIDATES if name in problem.candidates and name != stages.CONSTANT]
     held = _held(problem, names, targets.places) if names else {}
     weight, groups = rows.weight[targets.places], codes[targets.places]
     inside = stages.halves_of(groups, halves, rows.seed)
 
-    def published(judged: Judged, arm: int, count: int) -> Published | None:
-        if judged.name == stages.CONSTANT:
-            return None
-        fits = problem.fit(judged.name, arm, targets, inside[:count], judged.level)
-        mean = stages.mean_and_spread(fits, rows.X[targets.places], judged.level)[0]
-        return Published(judged, fits, float(weight @ mean / weight.sum()))
+    def published(judged: Judged, choice: Choice, shares: Mapping[str, float], arm: int, count: int) -> Published:
+        levels = {one.name: one.level for one in choice.every}
+        parts = []
+        for name, share in shares.items():
+            fits = problem.fit(name, arm, targets, inside[:count], levels[name])
+            whole = stages.Part(name, 1.0, levels[name], 0.0, fits)
+            mean = stages.read_parts([whole], rows.X[targets.places])[0]
+            parts.append(stages.Part(name, share, levels[name], float(weight @ mean / weight.sum()), fits))
+        return Published(judged, parts)
 
     found, apart = [], np.zeros(targets.scores.shape)
     for arm in range(rows.n_arms - 1):
-        score = targets.scores[:, arm]
-        best, every = judge_all({name: held[name, arm] for name in names}, score, weight, groups)
-        rival = published(every[0], arm, RIVAL_HALVES) if every[0].name != best.name else None
-        found.append(Chosen(best, every, published(best, arm, len(inside)), rival))
-        if best.name != stages.CONSTANT:
-            values = held[best.name, arm][best.level]
-            apart[:, arm] = best.slope * (values - weight @ values / weight.sum())
+        choice = choose({name: held[name, arm] for name in names}, targets.scores[:, arm], weight, groups)
+        best, own, rival = choice.every[0], None, None
+        if choice.shares:
+            own = published(choice.judged, choice, choice.shares, arm, len(inside))
+        elif best.name != stages.CONSTANT:
+            rival = published(best, choice, {best.name: 1.0}, arm, RIVAL_HALVES)
+        found.append(Chosen(choice.judged, choice.every, own, rival))
+        apart[:, arm] = choice.apart
     return found, apart
 
 

@@ -85,6 +85,7 @@ def arm_figures(frame: Frame, model: UpliftLearner, arm: int, by_lot: AverageEff
             for one in chosen.all_judged
         ],
         "chosen": chosen.judged.name,
+        "shares": {part.name: part.share for part in chosen.own.parts} if chosen.own is not None else {},
         "calibration": calibration(held, score, codes),
         "qini": gain_curve(held, score, codes),
         "drivers": drivers(chosen, frame.names),
@@ -143,25 +144,28 @@ def gain_curve(held: Floats, score: Floats, codes: Ints) -> list[dict[str, float
 def drivers(chosen: Chosen, names: Sequence[str]) -> list[dict[str, Any]]:
     """What the effects were told apart by: shares of the trees' gain, or of the lines' standardised slopes.
 
-    Columns of the embedding count as one. Empty where the average effect is published.
+    Of several candidates, each counts by its share in their mean. Columns of the embedding count as one. Empty where
+    the average effect is published.
     """
-    if chosen.own is None:
-        return []
-    fits = chosen.own.fits
-    if isinstance(fits, stages.Trees):
-        length = stages.TREES[chosen.own.judged.level]
-        weight = np.sum([one.feature_importance("gain", iteration=length) for one in fits.boosters], axis=0)
-    else:
-        assert isinstance(fits, stages.Lines)  # there are no others
-        weight = np.abs(fits.table[:, 1:, chosen.own.judged.level].mean(axis=0))
     total: dict[str, float] = {}
-    for name, own in zip(names, weight.tolist(), strict=True):
-        family = name.partition(".")[0]
-        shown = family if family == "embedding" else name
-        total[shown] = total.get(shown, 0.0) + own
-    whole = sum(total.values()) or 1.0
+    for part in chosen.own.parts if chosen.own is not None else ():
+        weight = _weights(part)
+        for name, own in zip(names, (part.share * weight / (weight.sum() or 1.0)).tolist(), strict=True):
+            family = name.partition(".")[0]
+            shown = family if family == "embedding" else name
+            total[shown] = total.get(shown, 0.0) + own
     ordered = sorted(total.items(), key=lambda one: (-one[1], one[0]))
-    return [{"name": name, "share": own / whole} for name, own in ordered[:DRIVERS] if own > 0]
+    return [{"name": name, "share": own} for name, own in ordered[:DRIVERS] if own > 0]
+
+
+def _weights(part: stages.Part) -> Floats:
+    """(p,) of the columns in one candidate."""
+    if isinstance(part.fits, stages.Trees):
+        length = stages.TREES[part.level]
+        each = [one.feature_importance("gain", iteration=length) for one in part.fits.boosters]
+        return np.asarray(np.sum(each, axis=0), np.float64)
+    assert isinstance(part.fits, stages.Lines)  # there are no others
+    return np.asarray(np.abs(part.fits.table[:, 1:, part.level].mean(axis=0)))
 
 
 def segments(frame: Frame, model: UpliftLearner, columns: Sequence[str]) -> list[dict[str, Any]]:

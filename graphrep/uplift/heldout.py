@@ -31,6 +31,7 @@ class HeldOut:
         constant: every row is given the average effect; then there is nothing more to be judged.
         slope, slope_error: of φ on the effects (1: calibrated), error by hosts.
         deciles: chi-square of the deciles' mean φ against their mean effects.
+        missed: what the deciles miss beside how far they are apart, both mean squares, that of their noise taken off.
         skill, skill_error: doubly robust loss of the constant effect minus that of the effects.
         harmed: share of rows whose 90 % interval is below 0.
     """
@@ -39,6 +40,7 @@ class HeldOut:
     slope: float
     slope_error: float
     deciles: Statistic
+    missed: float
     skill: float
     skill_error: float
     harmed: float
@@ -67,6 +69,7 @@ class Stability:
         index: population stability index of deviations from the day's mean over yesterday's deciles.
         rows: change of the number of rows, as a share of yesterday's.
         missing: rows without an effect.
+        chance: index that two samples of so many rows have by chance, on average.
     """
 
     first: bool
@@ -74,6 +77,18 @@ class Stability:
     index: float = 0.0
     rows: float = 0.0
     missing: int = 0
+    chance: float = 0.0
+
+    def bearable(self, index: float, slope_error: float) -> float:
+        """What an index may be: ``index``, chance, and a slope that is two of its errors from yesterday's.
+
+        Stretched by r, a normal distribution has an index of ``(r² + r⁻² − 2)/2`` against itself.
+
+        >>> Stability(first=False, chance=0.25).bearable(0.25, 0.0)
+        0.5
+        """
+        r = 1.0 + 2.0 * slope_error
+        return index + self.chance + (r**2 + r**-2 - 2.0) / 2.0
 
 
 def stability(today: ArrayLike, hosts: ArrayLike, yesterday: ArrayLike | None, before: ArrayLike | None) -> Stability:
@@ -96,7 +111,7 @@ def stability(today: ArrayLike, hosts: ArrayLike, yesterday: ArrayLike | None, b
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
     change = len(now) / len(then) - 1.0
     index = _index(now[np.isfinite(now)], then[np.isfinite(then)])
-    return Stability(False, _spearman(pairs), index, change, missing)
+    return Stability(False, _spearman(pairs), index, change, missing, (DECILES - 1) * (1 / len(now) + 1 / len(then)))
 
 
 @dataclass(frozen=True)
@@ -134,16 +149,18 @@ def _judged(effect: Floats, score: Floats, codes: Ints, constant: bool, harmed: 
     off, moved = score - score.mean(), effect - effect.mean()
     size = float(moved @ moved)
     if constant or size <= 1e-18 * len(score):
-        return HeldOut(True, 1.0, 0.0, Statistic(0.0, 1.0), 0.0, 0.0, harmed)
+        return HeldOut(True, 1.0, 0.0, Statistic(0.0, 1.0), 0.0, 0.0, 0.0, harmed)
     slope = float(moved @ off) / size
     pull = (moved * (off - slope * moved))[:, None]
     slope_error = float(mean_error(pull, ones, codes)[0]) * len(score) / size
     gain = (off**2 - (off - moved) ** 2)[:, None]
     skill_error = float(mean_error(gain, ones, codes)[0])
-    return HeldOut(False, slope, slope_error, _deciles(effect, score, codes), float(gain.mean()), skill_error, harmed)
+    deciles, missed = _deciles(effect, score, codes)
+    return HeldOut(False, slope, slope_error, deciles, missed, float(gain.mean()), skill_error, harmed)
 
 
-def _deciles(effect: Floats, score: Floats, codes: Ints) -> Statistic:
+def _deciles(effect: Floats, score: Floats, codes: Ints) -> tuple[Statistic, float]:
+    """Whether the deciles miss, and by how much."""
     edges = np.unique(np.quantile(effect, np.arange(1, DECILES) / DECILES))
     number = np.searchsorted(edges, effect, side="right")
     inside = number[:, None] == np.unique(number)
@@ -151,7 +168,11 @@ def _deciles(effect: Floats, score: Floats, codes: Ints) -> Statistic:
     total, count, bins = sums.sum(axis=0), len(sums), inside.shape[1]
     centred = sums - sums.mean(axis=0)
     statistic = float(total @ np.linalg.pinv(centred.T @ centred) @ total) * max(count - bins, 1) / count
-    return Statistic(statistic, chi_square_tail(statistic, bins))
+    rows = inside.sum(axis=0)
+    noise = (centred**2).sum(axis=0) * count / max(count - 1, 1)
+    off = float(((total**2 - noise) / rows).sum())
+    apart = float((((inside * effect[:, None]).sum(axis=0) / rows - effect.mean()) ** 2 * rows).sum())
+    return Statistic(statistic, chi_square_tail(statistic, bins)), max(off, 0.0) / apart
 
 
 def _spearman(pairs: Floats) -> float:

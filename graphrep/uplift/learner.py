@@ -29,9 +29,10 @@ class UpliftLearner(BaseEstimator):  # type: ignore[misc]  # scikit-learn is loo
     2. Scores ``φ_a``, see ``graphrep.uplift.scores``; rows without overlap are left out, with a reason.
     3. For each arm the candidates: the constant effect, a ridge line on φ, small trees on φ ("dr"), small trees on
        regression-adjusted effects ("ra"; Curth, van der Schaar 2021); each the mean over halves of the hosts.
-    4. The simplest that is not clearly worse than the lowest doubly robust loss on held-out hosts
-       (Kennedy, Electronic Journal of Statistics 17, 2023, for the loss and the learner).
-    5. ``τ_a(x) = ATE_a + b (raw(x) − mean raw)``, b the calibration slope, 0 … 1.
+    4. The constant effect, unless a candidate has a clearly lower doubly robust loss on held-out hosts (Kennedy,
+       Electronic Journal of Statistics 17, 2023, for the loss and the learner); else the mean of the candidates with
+       the weights of the lowest loss.
+    5. ``τ_a(x) = ATE_a + b (raw(x) − mean raw)``, b the calibration slope.
 
     Parameters:
         folds: number of host folds, or (training, test) row pairs, for example ``forward_folds``; rows that no pair
@@ -50,7 +51,7 @@ class UpliftLearner(BaseEstimator):  # type: ignore[misc]  # scikit-learn is loo
         propensity_: (n, K+1) that the scores were made with, and ``expected_`` (n, K+1) outcomes under each arm: of
             models of other hosts, NaN in rows that no fold tests.
         held_: (n, K) effects of each row by fits to other hosts, NaN in rows that are left out: what gates judge.
-        choices_: for each arm the chosen candidate and the figures of all.
+        choices_: for each arm what is published and the figures of all candidates.
 
     >>> draws = np.random.default_rng(0)
     >>> X, arm = draws.normal(size=(400, 2)), draws.integers(0, 2, 400)
@@ -135,7 +136,8 @@ class UpliftLearner(BaseEstimator):  # type: ignore[misc]  # scikit-learn is loo
         """Intervals (n, K, 2), or (n, 2) of one ``arm``, of the effect at the row's covariates.
 
         They hold the errors of the average effect, of the slope, of the final stage (the spread over halves of the
-        hosts) and of the choice (the distance to the candidate with the lowest loss), not that of a single host's
+        hosts) and of the choice (the spread of the candidates that are in the mean; for the constant effect the
+        distance to a candidate with a lower loss), not that of a single host's
         own effect, which no data tell, nor heterogeneity that no candidate found.
         """
         effect, error = self._values(X, arm, errors=True)
@@ -160,9 +162,9 @@ class UpliftLearner(BaseEstimator):  # type: ignore[misc]  # scikit-learn is loo
         return self._assignment is not None
 
     def _check_parameters(self) -> None:
-        unknown = sorted(set(self.candidates) - set(stages.COMPLEXITY))
+        unknown = sorted(set(self.candidates) - set(stages.CANDIDATES))
         if unknown:
-            raise InputError(f"candidates among {', '.join(stages.COMPLEXITY)}", found=unknown[0], where="candidates")
+            raise InputError(f"candidates among {', '.join(stages.CANDIDATES)}", found=unknown[0], where="candidates")
         if not 0 <= self.floor < 0.5:
             raise InputError("a floor from 0 to below 0.5", found=f"{self.floor:g}", where="floor")
         if self.halves < 2:

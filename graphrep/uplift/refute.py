@@ -40,6 +40,7 @@ class Plan:
         left_out: that share.
         families: whether each family of columns is left out once, which the robustness values are compared with.
         future: whether tomorrow's arm is tried on today's outcome.
+        cause: whether a column of noise is added, the same for all days of a host.
         blind: columns that the negative control is fitted without, because they hold that outcome itself.
         intensity: arms in the order of their dose, the weakest first; empty where they have none.
         seed: of everything that is drawn.
@@ -51,6 +52,7 @@ class Plan:
     left_out: float = 0.2
     families: bool = True
     future: bool = True
+    cause: bool = True
     blind: Sequence[str] = ()
     intensity: Sequence[str] = ()
     seed: int = 0
@@ -90,6 +92,7 @@ class Refutations:
         negative_control: effects on the outcome of the day before; of nothing but noise where nothing is hidden.
         placebo: effects of arms that were drawn anew.
         future: effects of tomorrow's arm on today's outcome; a policy that reacts to today's outcome shows here too.
+        cause: effects with a column of noise among the covariates, which must move nothing; ``subset_error`` is more.
         subset: (R, K) effects without a share of the hosts; ``subset_error`` (K,) is how far they should move.
         without: family → effects without its columns.
         dose: for each pair of neighbours in the order of intensity, z of the stronger minus the weaker.
@@ -105,6 +108,7 @@ class Refutations:
     negative_control: AverageEffects | None
     placebo: Placebo | None
     future: AverageEffects | None
+    cause: AverageEffects | None
     subset: Floats | None
     subset_error: Floats
     without: Mapping[str, AverageEffects]
@@ -144,6 +148,7 @@ def refute(frame: Frame, factory: Factory, plan: Plan | None = None) -> Refutati
         "negative_control": tried("negative_control", lambda: negative_control(frame, factory, plan)),
         "placebo": tried("placebo", lambda: placebo(frame, model.propensity_, factory, plan)),
         "future": tried("future", lambda: future(frame, factory, plan)),
+        "cause": tried("cause", lambda: random_cause(frame, factory, plan)),
         "subset": tried("subset", lambda: subsets(frame, factory, plan)),
         "dose": tried("dose", lambda: dose(frame, model, plan)),
         "mismatch": tried("mismatch", lambda: mismatch(_some(frame, lot))),
@@ -231,6 +236,15 @@ def future(frame: Frame, factory: Factory, plan: Plan) -> AverageEffects:
         propensity=frame.propensity[then],
         randomised=frame.randomised[then],
     )
+    return fitted(other, factory(plan.seed)).average_effects_
+
+
+def random_cause(frame: Frame, factory: Factory, plan: Plan) -> AverageEffects:
+    """Effects with a column of noise among the covariates, one draw for each host, which cannot be a cause."""
+    if not plan.cause:
+        raise InputError("a plan with a random cause", found="none", where="plan")
+    noise = np.random.default_rng([plan.seed, 2]).normal(size=int(frame.codes.max()) + 1)[frame.codes]
+    other = replace(frame, X=np.column_stack([frame.X, noise]), names=[*frame.names, "profile.noise"])
     return fitted(other, factory(plan.seed)).average_effects_
 
 

@@ -100,7 +100,7 @@ class Scorer:
         return cls(model, tuple(frame.names), tuple(frame.arms), shares, floors, segments, constant)
 
     def source(self, arm: str) -> str:
-        """Which candidate an arm's effects come from: "constant", "linear", or "dr" or "ra", which are trees."""
+        """What an arm's effects are: "constant", "linear", "dr" or "ra" (both are trees), or the "mean" of several."""
         name = self.model.choices_[self.arms.index(arm) - 1].judged.name
         return stages.CONSTANT if arm in self.constant else name
 

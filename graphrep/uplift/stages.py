@@ -21,8 +21,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CONSTANT, LINEAR, DR, RA = "constant", "linear", "dr", "ra"
-# The simpler ones first; of equally simple ones the loss decides.
-COMPLEXITY = {CONSTANT: 0, LINEAR: 1, DR: 2, RA: 2}
+# What can be asked for; several of the last three are published as their mean by weights.
+CANDIDATES = (CONSTANT, LINEAR, DR, RA)
+MEAN = "mean"
 
 # Trees of a level, at the rate at which each adds its own.
 TREES = (8, 15, 30, 60)
@@ -42,15 +43,41 @@ class Fits(Protocol):
         ...
 
 
-def mean_and_spread(fits: Fits, X: Floats, level: int) -> tuple[Floats, Floats]:
-    """Mean (m,) of the halves and their standard deviation (m,)."""
+@dataclass(frozen=True)
+class Part:
+    """One candidate in a published mean.
+
+    Attributes:
+        name: of the candidate.
+        share: of it in the mean; those of all parts add up to 1.
+        level: at which it is read.
+        centre: mean of its predictions on the rows of the fit.
+        fits: to halves that all parts share.
+    """
+
+    name: str
+    share: float
+    level: int
+    centre: float
+    fits: Fits
+
+
+def read_parts(parts: Sequence[Part], X: Floats) -> tuple[Floats, Floats, Floats]:
+    """Deviations from the centres: their mean (m,), its standard deviation over the halves, and that over the parts."""
     total, squares, count = np.zeros(len(X)), np.zeros(len(X)), 0
-    for values in fits.each(X, level):
-        total += values
-        squares += values**2
+    sums = np.zeros((len(parts), len(X)))
+    for half in zip(*(one.fits.each(X, one.level) for one in parts), strict=True):
+        value = np.zeros(len(X))
+        for place, (one, own) in enumerate(zip(parts, half, strict=True)):
+            sums[place] += own - one.centre
+            value += one.share * (own - one.centre)
+        total += value
+        squares += value**2
         count += 1
     mean = total / count
-    return mean, np.sqrt(np.maximum(squares / count - mean**2, 0.0) * count / max(count - 1, 1))
+    spread = np.sqrt(np.maximum(squares / count - mean**2, 0.0) * count / max(count - 1, 1))
+    shares = np.array([one.share for one in parts])
+    return mean, spread, np.sqrt(shares @ (sums / count - mean) ** 2)
 
 
 def halves_of(groups: Ints, count: int, seed: int) -> list[Ints]:

@@ -21,7 +21,7 @@ from graphrep.uplift.scores import AverageEffects
 
 Floats = NDArray[np.float64]
 
-FORMAT = "graphrep_uplift_model_v1"
+FORMAT = "graphrep_uplift_model_v2"
 
 
 def to_plain(model: UpliftLearner) -> dict[str, Any]:
@@ -167,24 +167,30 @@ def _read_chosen(own: Mapping[str, Any], boosters: Boosters, threads: int) -> Ch
 
 
 def _published(one: Published | None, keep: Keep) -> dict[str, Any] | None:
-    if one is None:
-        return None
+    return None if one is None else {"judged": asdict(one.judged), "parts": [_part(own, keep) for own in one.parts]}
+
+
+def _part(one: stages.Part, keep: Keep) -> dict[str, Any]:
     fits = one.fits
     if isinstance(fits, stages.Lines):
         kept: dict[str, Any] = {"scale": _scale(fits.scale), "table": _plain(fits.table)}
     else:
         assert isinstance(fits, stages.Trees)  # there are no others
         kept = {"boosters": [keep(booster) for booster in fits.boosters]}
-    return {"judged": asdict(one.judged), "centre": one.centre, "fits": kept}
+    return {"name": one.name, "share": one.share, "level": one.level, "centre": one.centre, "fits": kept}
 
 
 def _read_published(own: Mapping[str, Any] | None, boosters: Boosters, threads: int) -> Published | None:
     if own is None:
         return None
+    return Published(Judged(**own["judged"]), [_read_part(part, boosters, threads) for part in own["parts"]])
+
+
+def _read_part(own: Mapping[str, Any], boosters: Boosters, threads: int) -> stages.Part:
     kept = own["fits"]
     fits: stages.Fits
     if "table" in kept:
         fits = stages.Lines(_read_scale(kept["scale"]), np.asarray(kept["table"]))
     else:
         fits = stages.Trees([boosters[at] for at in kept["boosters"]], threads)
-    return Published(Judged(**own["judged"]), fits, own["centre"])
+    return stages.Part(own["name"], own["share"], own["level"], own["centre"], fits)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphrep.uplift.choice import Chosen, Judged, Published, judge_all
+from graphrep.uplift.choice import Chosen, Judged, Published, choose
 from graphrep.uplift.effects import Problem
 from graphrep.uplift.nuisance import Nuisance, Rows
 from graphrep.uplift.scores import potential_outcomes
 from graphrep.uplift.splits import host_folds
-from graphrep.uplift.stages import Lines, best_level, halves_of
+from graphrep.uplift.stages import Lines, Part, best_level, halves_of
 
 N = 4000
 DRAWS = np.random.default_rng(0)
@@ -20,22 +20,38 @@ ONES, ALONE = np.ones(N), np.arange(N)
 
 
 def test_a_candidate_is_shrunk_to_its_calibration() -> None:
-    chosen, _ = judge_all({"dr": 2.0 * SIGNAL[None]}, SIGNAL + NOISE, ONES, ALONE)
+    found = choose({"dr": 2.0 * SIGNAL[None]}, SIGNAL + NOISE, ONES, ALONE)
+    chosen = found.judged
     assert chosen.name == "dr"
+    assert found.shares == {"dr": 1.0}
     assert chosen.slope == pytest.approx(0.5, abs=3 * chosen.slope_error)
     assert chosen.slope_error == pytest.approx(0.5 / np.sqrt(N), rel=0.1)
     assert chosen.gain == pytest.approx(1.0, abs=4 * chosen.gain_error)
-    low, _ = judge_all({"dr": 0.5 * SIGNAL[None]}, SIGNAL + NOISE, ONES, ALONE)
-    assert low.slope == 1.0  # never stretched
+    assert found.apart == pytest.approx(chosen.slope * 2.0 * (SIGNAL - SIGNAL.mean()))
 
 
-def test_the_simpler_one_is_taken_unless_it_is_clearly_worse() -> None:
-    nearly = SIGNAL + 0.02 * DRAWS.normal(size=N)
-    chosen, every = judge_all({"dr": SIGNAL[None], "linear": nearly[None]}, SIGNAL + NOISE, ONES, ALONE)
-    assert [one.name for one in every] == ["dr", "linear", "constant"]
-    assert chosen.name == "linear"
-    clearly = SIGNAL + DRAWS.normal(size=N)
-    assert judge_all({"dr": SIGNAL[None], "linear": clearly[None]}, SIGNAL + NOISE, ONES, ALONE)[0].name == "dr"
+def test_predictions_are_stretched_only_as_far_as_is_sure() -> None:
+    sure = choose({"dr": 0.5 * SIGNAL[None]}, SIGNAL + NOISE, ONES, ALONE).judged
+    raw = np.polyfit(0.5 * SIGNAL, SIGNAL + NOISE, 1)[0]
+    assert sure.slope == pytest.approx(raw - sure.slope_error)
+    assert raw == pytest.approx(2.0, abs=0.1)
+    few = slice(0, 40)
+    noise = NOISE[few] - np.polyval(np.polyfit(SIGNAL[few], NOISE[few], 1), SIGNAL[few])
+    unsure = choose({"dr": SIGNAL[None, few] / 1.1}, SIGNAL[few] + noise, ONES[few], ALONE[few]).judged
+    assert unsure.slope == 1.0  # 1.1 with an error of some 0.2
+
+
+def test_candidates_that_each_know_a_part_are_weighed_against_each_other() -> None:
+    other = DRAWS.normal(size=N)
+    effect = SIGNAL + other + NOISE
+    found = choose({"linear": SIGNAL[None], "dr": other[None]}, effect, ONES, ALONE)
+    assert found.judged.name == "mean"
+    assert found.shares == pytest.approx({"linear": 0.5, "dr": 0.5}, abs=0.05)
+    assert found.judged.gain > max(one.gain for one in found.every)
+    assert sorted(one.name for one in found.every) == ["constant", "dr", "linear"]
+    worse = SIGNAL + 10 * DRAWS.normal(size=N)  # weighs less than a twentieth
+    alone = choose({"linear": SIGNAL[None], "dr": worse[None]}, SIGNAL + NOISE, ONES, ALONE)
+    assert (alone.judged.name, alone.shares) == ("linear", {"linear": 1.0})
 
 
 def test_a_gain_within_its_error_is_no_gain() -> None:
@@ -43,17 +59,21 @@ def test_a_gain_within_its_error_is_no_gain() -> None:
     apart = DRAWS.normal(size=N)
     apart -= (apart @ noise) / (noise @ noise) * noise
     for strength, name in ((2.3, "constant"), (3.0, "ra")):  # standard errors of the slope
-        chosen, every = judge_all({"ra": (apart + strength / np.sqrt(N) * noise)[None]}, noise, ONES, ALONE)
-        assert every[0].name == "ra"  # it would be taken by the loss alone
-        assert every[0].slope / every[0].slope_error == pytest.approx(strength, rel=0.1)
-        assert chosen.name == name
+        found = choose({"ra": (apart + strength / np.sqrt(N) * noise)[None]}, noise, ONES, ALONE)
+        assert found.every[0].name == "ra"  # it would be taken by the loss alone
+        assert found.every[0].slope / found.every[0].slope_error == pytest.approx(strength, rel=0.1)
+        assert found.judged.name == name
+        assert found.apart.any() == (name == "ra")
 
 
 def test_a_candidate_that_points_the_wrong_way_or_nowhere_is_left_alone() -> None:
     for held in (-SIGNAL, np.full(N, 3.0)):
-        chosen, every = judge_all({"linear": held[None]}, SIGNAL + NOISE, ONES, ALONE)
-        assert chosen.name == "constant"
-        assert [one.slope for one in every] == [0.0, 0.0]
+        found = choose({"linear": held[None]}, SIGNAL + NOISE, ONES, ALONE)
+        assert found.judged.name == "constant"
+        assert not found.shares
+        assert [one.slope for one in found.every] == [0.0, 0.0]
+    beside = choose({"linear": SIGNAL[None], "ra": -SIGNAL[None]}, SIGNAL + NOISE, ONES, ALONE)
+    assert beside.shares == {"linear": 1.0}
 
 
 def test_hosts_with_many_rows_count_once() -> None:
@@ -61,8 +81,8 @@ def test_hosts_with_many_rows_count_once() -> None:
     draws = np.random.default_rng(1)
     own = draws.normal(size=40)[hosts]
     held = (own + 0.5 * draws.normal(size=40)[hosts])[None]
-    by_row = judge_all({"dr": held}, own, ONES, ALONE)[1][0]
-    by_host = judge_all({"dr": held}, own, ONES, hosts)[1][0]
+    by_row = choose({"dr": held}, own, ONES, ALONE).every[0]
+    by_host = choose({"dr": held}, own, ONES, hosts).every[0]
     assert by_host.slope_error > 5 * by_row.slope_error
 
 
@@ -91,17 +111,33 @@ def test_scores_weigh_a_residual_by_the_chance_of_its_arm() -> None:
     assert gamma.tolist() == [[1.25, 0.0], [0.0, 10.0]]
 
 
-def test_what_a_better_candidate_says_otherwise_is_an_error_of_the_chosen_one() -> None:
-    X = DRAWS.normal(size=(50, 1))
-    ones = np.ones(50)
-    halves = [np.arange(50)]
-    line = Published(Judged("linear", slope=1.0), Lines.fit(X, 2 * X[:, 0], ones, halves), 0.0)
-    steeper = Published(Judged("dr", slope=1.0), Lines.fit(X, 3 * X[:, 0], ones, halves), 0.0)
-    alone, beside = (Chosen(line.judged, [], line, rival) for rival in (None, steeper))
-    off, error = beside.deviation(X, errors=True)
-    assert np.array_equal(off, alone.deviation(X, errors=False)[0])
-    assert alone.deviation(X, errors=True)[1] == pytest.approx(0.0, abs=1e-6)
-    assert error == pytest.approx(np.abs(steeper.deviation(X)[0] - off))
+def line(name: str, share: float, slope: float) -> Part:
+    """A candidate that says ``slope`` of the one column."""
+    X = np.linspace(-1, 1, 50)[:, None]
+    halves = [np.arange(0, 50), np.arange(0, 50)]
+    fits = Lines.fit(X, slope * X[:, 0], np.ones(50), halves)
+    return Part(name, share, 0, 0.0, fits)
+
+
+def test_what_separates_the_published_candidates_is_an_error_of_their_mean() -> None:
+    X = np.linspace(-1, 1, 50)[:, None]
+    alone = Published(Judged("linear", slope=1.0), [line("linear", 1.0, 2.0)])
+    both = Published(Judged("mean", slope=0.5), [line("linear", 0.5, 2.0), line("dr", 0.5, 4.0)])
+    off, error = alone.deviation(X)
+    assert error == pytest.approx(0.0, abs=1e-6)
+    mixed, apart = both.deviation(X)
+    assert mixed == pytest.approx(0.75 * off)  # (2 + 4) / 2, half of it
+    assert apart == pytest.approx(np.abs(0.25 * off))
+
+
+def test_what_a_better_candidate_says_is_an_error_of_the_constant_effect() -> None:
+    X = np.linspace(-1, 1, 50)[:, None]
+    rival = Published(Judged("dr", slope=1.0), [line("dr", 1.0, 3.0)])
+    kept = Chosen(Judged("constant"), [], None, rival)
+    off, error = kept.deviation(X, errors=True)
+    assert not off.any()
+    assert error == pytest.approx(np.abs(rival.deviation(X)[0]))
+    assert not kept.deviation(X, errors=False)[1].any()
     assert Chosen(Judged("constant"), [], None, None).deviation(X, errors=True)[1].max() == 0.0
 
 

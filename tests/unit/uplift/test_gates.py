@@ -30,7 +30,7 @@ from graphrep.uplift import (
     with_overrides,
 )
 from graphrep.uplift.gates import CONSEQUENCES, LIMITS, Row
-from graphrep.uplift.lot import mismatch, predictability
+from graphrep.uplift.lot import Statistic, mismatch, predictability
 from graphrep.uplift.refute import _by_policy, _noise, fitted, negative_control, placebo
 from graphrep.uplift.sensitivity import robustness, strength
 
@@ -251,6 +251,18 @@ def test_limits_come_from_a_configuration(clean: Any) -> None:
         with_overrides({"efective": 0.5})
     with pytest.raises(ConfigError, match="a finite limit"):
         with_overrides({"effective": float("nan")})
+
+
+def test_what_errors_explain_is_no_fault_and_what_is_beyond_them_is_one(clean: Any) -> None:
+    (own,) = clean[0].held
+    for slope_error, index in ((0.0, "failed"), (0.2, "passed")):  # a slope 1.4 times as large has an index of 0.23
+        held = [replace(own, slope_error=slope_error)]
+        steady = {"arm1": replace(stability([0.1, 0.2, 0.4], range(3), [0.1, 0.2, 0.3], range(3)), index=0.4, chance=0)}
+        found = replace(clean[0], held=held, stability=steady)
+        assert outcomes(found, "G12")["stability index", "arm1"] == index
+    for missed, deciles in ((0.4, "passed"), (0.6, "failed")):
+        held = [replace(own, deciles=Statistic(60.0, 1e-9), missed=missed)]
+        assert outcomes(replace(clean[0], held=held), "G8")["deciles p", "arm1"] == deciles
 
 
 def test_a_first_day_and_equal_effects_on_two_days_are_no_fault(clean: Any) -> None:

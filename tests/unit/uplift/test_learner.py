@@ -49,7 +49,11 @@ def test_effects_that_differ_are_found_and_constant_ones_are_left_alone(fitted: 
     error = np.sqrt(((found - effect) ** 2).mean(axis=0))
     assert error[0] < 0.35 * constant[0]
     assert error[1] < 1.02 * constant[1]
-    assert [chosen.judged.name for chosen in model.choices_] == ["linear", "constant"]
+    assert [chosen.judged.name for chosen in model.choices_] == ["mean", "constant"]
+    first, second = model.choices_
+    assert first.own is not None
+    assert max(first.own.parts, key=lambda part: part.share).name == "linear"  # the effect is a line
+    assert second.own is None
 
 
 def test_a_day_without_signal_returns_the_average_effect() -> None:

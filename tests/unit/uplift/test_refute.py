@@ -39,6 +39,10 @@ def test_every_refutation_is_tried_and_the_reasons_are_empty(frame: Frame, found
     assert found.subset is not None
     assert found.subset.shape == (1, 2)
     assert found.subset_error == pytest.approx(found.effects.error / 2)
+    assert found.cause is not None
+    moved = np.abs(found.cause.value - found.effects.value)
+    assert (moved > 0).all()  # everything was fitted anew
+    assert (moved < found.subset_error).all()
     assert found.sensitivity.bounds[1.5][:, 0] == pytest.approx(found.sensitivity.bounds[1.5].min(axis=1))
     assert found.a_a is not None
     assert 0.01 < found.a_a < 0.12
@@ -51,11 +55,12 @@ def test_what_cannot_be_tried_says_why(frame: Frame) -> None:
         randomised=np.zeros(len(frame), bool),
         propensity=np.full_like(frame.propensity, np.nan),
     )
-    plan = Plan(placebos=0, subsets=0, families=False, future=False)
+    plan = Plan(placebos=0, subsets=0, families=False, future=False, cause=False)
     found = refute(quiet, light, plan)
     assert found.negative_control is None
     assert "an outcome that varies" in found.reasons["negative_control"]
-    for name in ("placebo", "future", "subset", "dose", "mismatch", "predictability", "a_a", "by_lot", "by_policy"):
+    lot = ("mismatch", "predictability", "a_a", "by_lot", "by_policy")
+    for name in ("placebo", "future", "cause", "subset", "dose", *lot):
         assert getattr(found, name) is None, name
         assert found.reasons[name], name
     assert np.isnan(found.sensitivity.strongest).all()

@@ -48,7 +48,7 @@ def test_plain_data_predicts_as_the_learner_did(binary: bool, logged: bool, cand
 
 
 def test_another_object_is_no_model() -> None:
-    with pytest.raises(InputError, match="a model of the format graphrep_uplift_model_v1, found 'other'"):
+    with pytest.raises(InputError, match="a model of the format graphrep_uplift_model_v2, found 'other'"):
         texts.from_plain({"format": "other"})
     for text in ("no JSON", "{}", "[1]"):
         with pytest.raises(InputError, match="a scorer of the uplift"):
