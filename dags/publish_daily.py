@@ -1,7 +1,8 @@
 """publish_daily: the oldest day with vectors and without a verdict -> judged, and published if its gates are green.
 
-An amber day waits for a person, a red one fails and is not tried again: what is served stays served, and the next day
-goes on from it. Woken by vectors and by the clock; it asks the manifests which day is next.
+Where the uplift is enabled a day waits for its own, but no longer than the patience, and goes without it then. An amber
+day waits for a person, a red one fails and is not tried again: what is served stays served, and the next day goes on
+from it. Woken by vectors, by the uplift and by the clock; it asks the manifests which day is next.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from graphrep.schedule import (
     PUBLISH_POOL,
     RELEASE_ASSET,
     TAGS,
+    UPLIFT_ASSET,
     VECTORS_ASSET,
     VERDICT_ASSET,
+    WITHOUT_UPLIFT,
     command,
     due_command,
     line,
@@ -36,9 +39,9 @@ DAY = {"settings": SETTINGS, "told": {vocab.DS: CHOSEN_DAY}}
 
 with DAG(
     dag_id="publish_daily",
-    description="A day's vectors -> uplift -> verdict -> release -> history",
+    description="A day's vectors and uplift -> verdict -> release -> history, mirror",
     schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("40 * * * *", timezone="UTC"), assets=Asset(VECTORS_ASSET)
+        timetable=CronTriggerTimetable("40 * * * *", timezone="UTC"), assets=Asset(VECTORS_ASSET) | Asset(UPLIFT_ASSET)
     ),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -51,12 +54,10 @@ with DAG(
     due = DueOperator(
         task_id="due", command_line=line(due_command(vocab.PUBLISH, SETTINGS), SETTINGS), settings=SETTINGS
     )
-    panel, uplift = (  # done in a moment where the settings have no uplift
-        CommandOperator(task_id=stage, command_line=shell_line(stage, SETTINGS, CHOSEN_DAY), **DAY)
-        for stage in (vocab.PANEL, vocab.UPLIFT)
-    )
     evaluate = CommandOperator(
-        task_id=vocab.EVALUATE, command_line=shell_line(vocab.EVALUATE, SETTINGS, CHOSEN_DAY), **DAY
+        task_id=vocab.EVALUATE,
+        command_line=shell_line(vocab.EVALUATE, SETTINGS, CHOSEN_DAY) + WITHOUT_UPLIFT,
+        **DAY,
     )
     gate = GateOperator(
         task_id="gate",
@@ -93,6 +94,6 @@ with DAG(
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
         **DAY,
     )
-    due >> panel >> uplift >> evaluate >> gate >> [approve, publish]
+    due >> evaluate >> gate >> [approve, publish]
     approve >> approved
     [publish, approved] >> verify

@@ -40,13 +40,13 @@ FINAL_EXIT_CODES = (InputError.exit_code, GateRefusedError.exit_code)
 """Bad input and a refused day stay so however often they are tried; every other failure may pass."""
 
 GRAPH_ASSET, VECTORS_ASSET, VERDICT_ASSET = "graphrep/graph", "graphrep/vectors", "graphrep/verdict"
-RELEASE_ASSET = "graphrep/release"
+UPLIFT_ASSET, RELEASE_ASSET = "graphrep/uplift", "graphrep/release"
 """Names of the assets that a day updates on its way; a ranker's DAG is scheduled on the last. Each is a hint: whoever
 is woken by one asks the manifests what is missing."""
 
 SPARK_POOL, TRAIN_POOL, PUBLISH_POOL = "graphrep_spark", "graphrep_train", "graphrep_publish"
 POOLS = {
-    SPARK_POOL: (2, "Spark jobs of graphrep"),
+    SPARK_POOL: (2, "Spark jobs and uplift fits of graphrep"),
     TRAIN_POOL: (1, "trainings: as many as there are GPUs"),
     PUBLISH_POOL: (1, "one writer of releases, history and exports"),
 }
@@ -69,6 +69,9 @@ CHOSEN_DAY = '{{ ti.xcom_pull(task_ids="due") }}'
 
 APPROVED = ' --approve "$APPROVED_BY" --reason "approved in Airflow"'
 """What is added to ``publish`` for an amber day; the name comes from the environment and stands in no line."""
+
+WITHOUT_UPLIFT = " --without-uplift"
+"""What is added to ``evaluate``: a day that ``graphrep due publish`` names has waited for its uplift long enough."""
 
 SPARK_STAGES = (vocab.LOGS, vocab.EDGES, vocab.GRAPH)
 JOBS = (*SPARK_STAGES, vocab.PANEL)

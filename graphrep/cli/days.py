@@ -110,7 +110,7 @@ def _shown_if_held(warehouse: Path, ds: str, as_json: bool) -> Iterator[None]:
 
 @app.command(epilog="Example: graphrep due embed --config configs/local.yaml --warehouse demo/warehouse")
 def due(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="embed, or publish.")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="embed, uplift or publish.")],
     config: Config,
     logs: Logs = None,
     warehouse: Warehouse = None,
@@ -140,7 +140,7 @@ def _run_stage(
     logs: Path | None,
     warehouse: Path | None,
     as_json: bool,
-    approval: Approval | None = None,
+    **chosen: Any,
 ) -> None:
     from graphrep.pipeline.processes import is_first
     from graphrep.pipeline.run import run_stage
@@ -148,9 +148,9 @@ def _run_stage(
     opened = open_run(config, logs, warehouse)
     if stage == vocab.PUBLISH:
         with _shown_if_held(opened.warehouse, ds, as_json):
-            record = run_stage(opened, stage, ds, at=now(), approval=approval)
+            record = run_stage(opened, stage, ds, at=now(), **chosen)
     else:
-        record = run_stage(opened, stage, ds, at=now())
+        record = run_stage(opened, stage, ds, at=now(), **chosen)
     if not is_first():
         return
     if as_json:
@@ -165,9 +165,23 @@ for _stage, _doc in {
     vocab.LOGS: "Check the raw rows of one day: events, quarantine, counts.",
     vocab.EDGES: "Sum the events of one day into typed edges and nodes.",
     vocab.EMBED: "Fit vectors and turn them onto the release before.",
-    vocab.EVALUATE: "Compare with baselines on the label day, and judge the day.",
 }.items():
     _stage_command(_stage, _doc)
+
+
+@app.command(epilog="Example: graphrep evaluate --config configs/local.yaml --ds 2026-03-14")
+def evaluate(
+    config: Config,
+    ds: Ds,
+    logs: Logs = None,
+    warehouse: Warehouse = None,
+    without_uplift: Annotated[
+        bool, typer.Option("--without-uplift", help="Judge, and publish, without an uplift that is not there.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare with baselines on the label day, and judge the day."""
+    _run_stage(vocab.EVALUATE, config, ds, logs, warehouse, as_json, without_uplift=without_uplift)
 
 
 @app.command(epilog="Example: graphrep publish --config configs/local.yaml --ds 2026-03-14")
@@ -182,7 +196,8 @@ def publish(
     as_json: AsJson = False,
 ) -> None:
     """Write the release and move the pointer to it; a day that is not green needs a name and a reason."""
-    _run_stage(vocab.PUBLISH, config, ds, logs, warehouse, as_json, _approval(approve, override, reason))
+    approval = _approval(approve, override, reason)
+    _run_stage(vocab.PUBLISH, config, ds, logs, warehouse, as_json, approval=approval)
 
 
 def _approval(approve: str | None, override: str | None, reason: str | None) -> Approval | None:

@@ -19,12 +19,14 @@ from graphrep.pipeline.context import Run, fingerprint
 from graphrep.pipeline.embed import graph_record
 from graphrep.pipeline.judging import before_of, candidate, judge, measurements
 from graphrep.pipeline.load import DayGraph, load_graph
+from graphrep.pipeline.uplift import goes_without
 from graphrep.pipeline.uplift_flips import sign_flips
 from graphrep.store import runlog, tables
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
+WITHOUT_UPLIFT = "without_uplift"
 VECTORS = "vectors"
 POPULARITY = "popularity"
 BASELINES = {
@@ -34,13 +36,20 @@ BASELINES = {
 }
 
 
-def run_evaluate(run: Run, ds: str) -> dict[str, Any]:
+def run_evaluate(run: Run, ds: str, *, without_uplift: bool = False) -> dict[str, Any]:
     """Fill the quality table where the label day's events are there, and judge the day.
 
     The label day is the day after the graph's last; its edges are in no graph of this run.
 
+    Args:
+        without_uplift: a day whose uplift is enabled and not there is judged, and then published, without it.
+
     Returns:
-        ``quality`` (rows of the table), ``labels`` (what the label day held), ``gate`` (verdict and checks).
+        ``quality`` (rows of the table), ``labels`` (what the label day held), ``gate`` (verdict and checks),
+        ``without_uplift``: whether the day goes without the uplift that is enabled.
+
+    Raises:
+        InputError: the uplift is enabled and not there, and nobody said that the day may go without it.
     """
     run.check_ds(ds)
     built = graph_record(run, ds)
@@ -52,8 +61,10 @@ def run_evaluate(run: Run, ds: str) -> dict[str, Any]:
     before = before_of(run, ds)
     served = [before.release.release_id, before.reports] if before else None
     scored = runlog.read_stage(run.warehouse, ds, vocab.UPLIFT) if run.config.uplift.enabled else None
+    without = without_uplift and goes_without(run, ds)
     made_of = [embedded[runlog.FINGERPRINT], labels_done, settings, served, __version__]
-    print_of_inputs = fingerprint(*made_of, *([scored[runlog.FINGERPRINT]] if scored else []))
+    made_of += [scored[runlog.FINGERPRINT]] if scored else [WITHOUT_UPLIFT] if without else []
+    print_of_inputs = fingerprint(*made_of)
     done = runlog.read_stage(run.warehouse, ds, vocab.EVALUATE)
     if done and done.get(runlog.FINGERPRINT) == print_of_inputs:
         return done
@@ -64,12 +75,14 @@ def run_evaluate(run: Run, ds: str) -> dict[str, Any]:
         rows = _quality(run, questions, day_published(run, ds).vectors) if labels_done else []
         step("quality")
         day = candidate(run, ds, graph, questions, labelled=bool(labels_done))
+        flips = sign_flips(run, ds, before, without=without)
         record = {
             runlog.FINGERPRINT: print_of_inputs,
             "label_day": label_day if labels_done else None,
             "labels": {name: counts for name, (_, counts) in asked.items()} if labels_done else {},
             "quality": [row.as_dict() for row in rows],
-            "gate": judge(run.config, [*measurements(run, day, before), *sign_flips(run, ds, before)]).as_record(),
+            "gate": judge(run.config, [*measurements(run, day, before), *flips]).as_record(),
+            WITHOUT_UPLIFT: without,
         }
         runlog.record_stage(run.warehouse, ds, vocab.EVALUATE, record)
         step("judged")

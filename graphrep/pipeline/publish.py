@@ -14,6 +14,7 @@ from graphrep.pipeline.approval import Approval, admitted, read_back
 from graphrep.pipeline.cold_start import day_published, supported
 from graphrep.pipeline.context import Run
 from graphrep.pipeline.embed import day_vectors, graph_record
+from graphrep.pipeline.evaluate import WITHOUT_UPLIFT
 from graphrep.pipeline.load import load_graph
 from graphrep.pipeline.release_arrays import TypeArrays, type_arrays, write_arrays
 from graphrep.pipeline.spaces import day_maps
@@ -69,7 +70,7 @@ def run_publish(run: Run, ds: str, *, at: dt.datetime, approval: Approval | None
     judged = runlog.read_stage(run.warehouse, ds, vocab.EVALUATE)
     if not judged:
         raise InputError(f"the verdict of {ds}", found="none", fix=f"run graphrep evaluate --ds {ds} first")
-    judged = {**judged, "gate": admitted(run, ds, judged["gate"], approval)}
+    judged = {WITHOUT_UPLIFT: False, **judged, "gate": admitted(run, ds, judged["gate"], approval)}
     pointer = releases.read_pointer(run.warehouse)
     keep, pins = run.config.publish.keep, run.config.publish.pins
     with run.progress.stage(f"publish {ds}", 4) as step:
@@ -78,7 +79,7 @@ def run_publish(run: Run, ds: str, *, at: dt.datetime, approval: Approval | None
         def write(path: Path) -> None:
             write_arrays(path, ds, arrays)
             tables.save_arrays(path, day_maps(run, ds, content[Manifest.MAPS]))
-            if (scores := day_scores(run, ds)) is not None:
+            if (scores := day_scores(run, ds, without=judged[WITHOUT_UPLIFT])) is not None:
                 write_uplift(path, scores)
 
         release_id, new = releases.stage_release(run.warehouse, content, write)
@@ -133,7 +134,7 @@ def _release_content(run: Run, ds: str, judged: dict[str, Any]) -> tuple[dict[st
         Manifest.ERASURE: erase.watermark(run.warehouse),
         Manifest.MAPS: embedded["maps"],
     }
-    if (scores := day_scores(run, ds)) is not None:
+    if (scores := day_scores(run, ds, without=judged[WITHOUT_UPLIFT])) is not None:
         content[Manifest.CONFIG_HASH] = run.config.fingerprint(*RESULT_SECTIONS, vocab.UPLIFT)
         content[Manifest.UPLIFT] = told(run.config, scores, runlog.read_stage(run.warehouse, ds, vocab.UPLIFT) or {})
     return content, arrays

@@ -24,12 +24,21 @@ from graphrep.store import files
 from graphrep.store.erase import erasure_lock
 
 
-def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime, approval: Approval | None = None) -> dict[str, Any]:
+def run_stage(
+    run: Run,
+    stage: str,
+    ds: str,
+    *,
+    at: dt.datetime,
+    approval: Approval | None = None,
+    without_uplift: bool = False,
+) -> dict[str, Any]:
     """Run one stage of one day and return its record.
 
     Args:
         at: time of a switch, UTC.
         approval: of a day that is not green, for stage ``publish``.
+        without_uplift: for stage ``evaluate``: a day whose uplift is not there may go without it.
     """
     check_stage(stage)
     stages: dict[str, Callable[[Run, str], dict[str, Any]]] = {
@@ -39,7 +48,7 @@ def run_stage(run: Run, stage: str, ds: str, *, at: dt.datetime, approval: Appro
         vocab.EMBED: run_embed,
         vocab.PANEL: run_panel,
         vocab.UPLIFT: run_uplift,
-        vocab.EVALUATE: run_evaluate,
+        vocab.EVALUATE: lambda run, ds: run_evaluate(run, ds, without_uplift=without_uplift),
         vocab.PUBLISH: lambda run, ds: run_publish(run, ds, at=at, approval=approval),
     }
     with files.locked(erasure_lock(run.warehouse), shared=True):  # or a stage could write back what is being erased

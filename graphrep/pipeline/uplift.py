@@ -154,13 +154,21 @@ def scores_of(run: Run, release_id: str | None) -> pa.Table | None:
     return tables.read_file(path) if path.exists() else None
 
 
-def day_scores(run: Run, ds: str) -> pa.Table | None:
+def goes_without(run: Run, ds: str) -> bool:
+    """Is the uplift enabled, and that of the day not there?"""
+    return run.config.uplift.enabled and runlog.read_stage(run.warehouse, ds, vocab.UPLIFT) is None
+
+
+def day_scores(run: Run, ds: str, *, without: bool = False) -> pa.Table | None:
     """The scores that stage ``uplift`` made; None where it is off.
+
+    Args:
+        without: somebody said that the day is to be published without them.
 
     Raises:
         InputError: it is enabled and has not run: a release must not be without them by an oversight.
     """
-    if not run.config.uplift.enabled:
+    if not run.config.uplift.enabled or without:
         return None
     _record(run, ds, vocab.UPLIFT)
     return tables.read_table(tables.partition(run.warehouse, tables.GOLIVE_UPLIFT, ds))

@@ -16,12 +16,15 @@ from graphrep.pipeline.uplift import day_scores, scores_of
 GATE = "uplift_sign_flips"
 
 
-def sign_flips(run: Run, ds: str, before: Before | None) -> list[Measurement]:
+def sign_flips(run: Run, ds: str, before: Before | None, *, without: bool = False) -> list[Measurement]:
     """The share of the hosts of both days whose best arm changed its sign, for each fit; nothing where there is none.
 
     A host's best arm is that with the largest effect in the release that is served, among arms that both days have;
-    rows of a day before, and hosts without overlap, are left out on either side.
+    rows of a day before, and hosts without overlap, are left out on either side. Of a day that goes without its uplift
+    that alone is told.
     """
+    if without:
+        return [Measurement(GATE, "all", None, note="the day goes without its uplift, which was not there")]
     now = day_scores(run, ds)
     if now is None:
         return []

@@ -139,7 +139,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory, real_airflow: Any) -> dict[
 @pytest.fixture(scope="module")
 def dags(parsed: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = parsed["dags"]
-    assert sorted(found) == ["embed_daily", "graph_daily", "publish_daily"]
+    assert sorted(found) == ["embed_daily", "golive_uplift_daily", "graph_daily", "publish_daily"]
     return found
 
 
@@ -163,18 +163,25 @@ def test_every_dag_is_tagged_has_a_deadline_and_does_not_catch_up(dags: dict[str
         assert dag["catchup"] is False, name
         assert all(0 < seconds <= 24 * 3600 for seconds in dag["deadline_s"]), name
         assert dag["deadline_s"], name
-    assert [dags[name]["max_active_runs"] for name in ("graph_daily", "embed_daily", "publish_daily")] == [1, 1, 3]
+    assert {name: dag["max_active_runs"] for name, dag in dags.items()} == {
+        "graph_daily": 1,
+        "embed_daily": 1,
+        "golive_uplift_daily": 1,
+        "publish_daily": 3,
+    }
 
 
 def test_graphs_go_by_the_clock_and_the_others_by_hints_and_by_the_clock(dags: dict[str, Any]) -> None:
     assert dags["graph_daily"]["timetable"] == ["CronDataIntervalTimetable", "0 2 * * *", "UTC"]
     assert dags["embed_daily"]["timetable"] == ["AssetOrTimeSchedule", "20 * * * *", "UTC"]
+    assert dags["golive_uplift_daily"]["timetable"] == ["AssetOrTimeSchedule", "30 * * * *", "UTC"]
     assert dags["publish_daily"]["timetable"] == ["AssetOrTimeSchedule", "40 * * * *", "UTC"]
     woken = {name: dag["woken_by"] for name, dag in dags.items()}
     assert woken == {
         "graph_daily": [],
         "embed_daily": ["graphrep/graph", "graphrep/release", "graphrep/verdict"],
-        "publish_daily": ["graphrep/vectors"],
+        "golive_uplift_daily": ["graphrep/graph", "graphrep/vectors"],
+        "publish_daily": ["graphrep/uplift", "graphrep/vectors"],
     }
 
 
@@ -188,6 +195,7 @@ def test_who_hints_at_what(dags: dict[str, Any]) -> None:
     assert outlets == {
         "graph_daily.graph": ["graphrep/graph"],
         "embed_daily.embed": ["graphrep/vectors"],
+        "golive_uplift_daily.uplift": ["graphrep/uplift"],
         "publish_daily.gate": ["graphrep/verdict"],
         "publish_daily.publish": ["graphrep/release"],
         "publish_daily.publish_approved": ["graphrep/release"],
@@ -207,9 +215,10 @@ def test_commands_are_those_of_the_schedule(dags: dict[str, Any]) -> None:
     for stage in SPARK_STAGES:
         assert commands[stage] == shell_line(stage, settings)
         assert shlex.split(commands[stage])[-2:] == ["--ds", "{{ data_interval_start | ds }}"]
-    for stage in (vocab.EMBED, vocab.PANEL, vocab.UPLIFT, vocab.EVALUATE, vocab.PUBLISH):
+    for stage in (vocab.EMBED, vocab.PANEL, vocab.UPLIFT, vocab.PUBLISH):
         assert commands[stage] == shell_line(stage, settings, CHOSEN_DAY)
         assert shlex.split(commands[stage])[-2:] == ["--ds", CHOSEN_DAY], "what Jinja reads is whole"
+    assert commands[vocab.EVALUATE] == shell_line(vocab.EVALUATE, settings, CHOSEN_DAY) + " --without-uplift"
 
 
 def test_parsing_is_quick_and_loads_no_room(parsed: dict[str, Any]) -> None:
@@ -241,6 +250,7 @@ SCENARIOS = {
     "embed": {**GOOD, "dag": "embed_daily"},
     "nothing due": {**GOOD, "dag": "embed_daily", "STUB_DUE": ""},
     "broken": {**GOOD, "dag": "embed_daily", "STUB_FAILS": "embed --config", "STUB_CODE": "1"},
+    "uplift": {**GOOD, "dag": "golive_uplift_daily"},
     "green": {**GOOD, "dag": "publish_daily"},
     "red": {**GOOD, "dag": "publish_daily", "STUB_COLOUR": "red"},
     "refused": {**GOOD, "dag": "publish_daily", "STUB_FAILS": "publish --config", "STUB_CODE": "3"},
@@ -332,10 +342,19 @@ def test_any_other_failure_is_tried_three_times(runs: dict[str, dict[str, Any]])
     assert called(run) == ["due", *[vocab.EMBED] * 3, "gates"]
 
 
+def test_the_uplift_of_the_day_that_is_due_is_made_and_told(runs: dict[str, dict[str, Any]]) -> None:
+    run = runs["uplift"]
+    assert run["state"] == "success"
+    assert called(run) == ["due", vocab.PANEL, vocab.UPLIFT]
+    assert run["calls"][0][2] == vocab.UPLIFT
+    assert [call[-2:] for call in run["calls"][1:]] == [["--ds", "2026-03-04"]] * 2
+    assert [[name, told["ds"]] for name, told in run["told"]] == [["graphrep/uplift", "2026-03-04"]]
+
+
 def test_a_green_day_is_published_and_verified_without_a_person(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["green"]
     assert run["state"] == "success"
-    assert called(run) == ["due", vocab.PANEL, vocab.UPLIFT, vocab.EVALUATE, "gates", vocab.PUBLISH, "releases"]
+    assert called(run) == ["due", vocab.EVALUATE, "gates", vocab.PUBLISH, "releases"]
     assert [name for name, _ in run["told"]] == ["graphrep/verdict", "graphrep/release"]
     assert run["told"][0][1]["answer"] == "gates: green"
     assert run["tasks"]["approve"][0] == run["tasks"]["publish_approved"][0] == "skipped"

@@ -11,10 +11,11 @@ import pytest
 from graphrep import vocab
 from graphrep.contracts import Manifest
 from graphrep.contracts.uplift_scores import Score
-from graphrep.lookup import follow_releases, open_release
+from graphrep.errors import InputError
+from graphrep.lookup import Release, follow_releases, open_release
 from graphrep.pipeline.context import Run, add_days
 from graphrep.pipeline.erase import erase
-from graphrep.pipeline.run import run_day
+from graphrep.pipeline.run import run_day, run_stage
 from graphrep.store import releases, tables
 from made_golive import DS, SPEC, deliver
 
@@ -28,12 +29,34 @@ def run(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 @pytest.fixture(scope="module")
-def records(run: Run) -> dict[str, dict[str, Any]]:
+def bare(run: Run) -> Release:
+    """The day's release, when its uplift did not come in time."""
+    run_day(run, DS, at=AT, last=vocab.EMBED)
+    with pytest.raises(InputError, match=f"the uplift of {DS}, found none"):
+        run_stage(run, vocab.EVALUATE, DS, at=AT)
+    run_stage(run, vocab.EVALUATE, DS, at=AT, without_uplift=True)
+    run_stage(run, vocab.PUBLISH, DS, at=AT)
+    return open_release(run.warehouse, verify=True)
+
+
+@pytest.fixture(scope="module")
+def records(run: Run, bare: Release) -> dict[str, dict[str, Any]]:
     return run_day(run, DS, at=AT)
+
+
+def test_a_day_that_goes_without_its_uplift_says_so_and_serves_its_vectors(bare: Release) -> None:
+    assert bare.release_id == f"{DS}.1"
+    assert Manifest.UPLIFT not in bare.manifest
+    checks = {check["name"]: check for check in bare.manifest[Manifest.GATE]["checks"]}
+    assert checks["uplift_sign_flips"]["colour"] == "absent"
+    assert "without its uplift" in checks["uplift_sign_flips"]["note"]
+    assert not bare.uplift("push", HOSTS).ok.any()
+    assert bare.get("host", bare.keys("host")[:3]).found.all()
 
 
 def test_a_day_publishes_its_uplift_with_its_vectors(run: Run, records: dict[str, dict[str, Any]]) -> None:
     assert list(records) == list(vocab.STAGES)
+    assert records[vocab.PUBLISH]["release_id"] == f"{DS}.2", "the uplift came after the first was published"
     scored = records[vocab.UPLIFT]
     modes = {arm["treatment"]: arm["mode"] for arm in scored["fits"][0]["arms"]}
     assert modes["push"] in ("effects", "constant"), scored["fits"][0]["arms"][0]["reasons"]

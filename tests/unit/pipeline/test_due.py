@@ -25,6 +25,10 @@ class Place:
     def __init__(self, place: Any) -> None:
         self.run, self.now = place.run(), dt.datetime.now(dt.UTC)
 
+    def enable_uplift(self) -> None:
+        config = self.run.config
+        self.run.config = config.model_copy(update={"uplift": config.uplift.model_copy(update={"enabled": True})})
+
     def did(self, ds: str, stage: str, record: Any = None) -> None:
         runlog.record_stage(self.run.warehouse, ds, stage, record or {})
 
@@ -98,11 +102,66 @@ def test_a_day_whose_publishing_fails_for_hours_does_not_hold_the_next(warehouse
     assert warehouse.due(vocab.PUBLISH) == DAYS[1]
 
 
+def test_a_day_that_has_waited_for_long_still_lets_the_one_before_be_published(warehouse: Place) -> None:
+    for ds in DAYS[:2]:
+        warehouse.did(ds, vocab.GRAPH)
+    long_ago = (warehouse.now - 2 * HOURS).timestamp()
+    os.utime(runlog.run_manifest_path(warehouse.run.warehouse, DAYS[1]), (long_ago, long_ago))
+    warehouse.did(DAYS[0], vocab.EMBED)
+    assert warehouse.due(vocab.EMBED) is None, "a backfill of many days takes longer than the patience"
+
+
 def test_a_graph_that_was_made_anew_is_due_again(warehouse: Place) -> None:
     warehouse.did(DAYS[0], vocab.GRAPH)
     assert warehouse.work() == [DAYS[0]]
     warehouse.did(DAYS[0], vocab.GRAPH, {"again": True})  # which drops what was made of the one before
     assert warehouse.work() == [DAYS[0]]
+
+
+def test_the_uplift_is_due_only_where_it_is_enabled_and_of_days_with_vectors_and_no_release(warehouse: Place) -> None:
+    for ds in DAYS[:2]:
+        warehouse.did(ds, vocab.GRAPH)
+    warehouse.did(DAYS[0], vocab.EMBED)
+    assert warehouse.due(vocab.UPLIFT) is None
+    warehouse.enable_uplift()
+    assert warehouse.due(vocab.UPLIFT) == DAYS[0]
+    warehouse.did(DAYS[0], vocab.PANEL)
+    assert warehouse.due(vocab.UPLIFT) == DAYS[0], "the panel alone is not the uplift"
+    warehouse.did(DAYS[0], vocab.UPLIFT)
+    assert warehouse.due(vocab.UPLIFT) is None
+    warehouse.did(DAYS[1], vocab.EMBED)
+    warehouse.did(DAYS[1], vocab.EVALUATE, GREEN)
+    warehouse.did(DAYS[1], vocab.PUBLISH)
+    assert warehouse.due(vocab.UPLIFT) is None, "a day that was published without it stays so"
+
+
+def test_publishing_waits_for_the_uplift_no_longer_than_patience_and_the_next_day_for_that(warehouse: Place) -> None:
+    warehouse.enable_uplift()
+    for ds in DAYS[:2]:
+        warehouse.did(ds, vocab.GRAPH)
+    warehouse.did(DAYS[0], vocab.EMBED)
+    assert warehouse.due(vocab.PUBLISH) is None
+    after = HOURS + dt.timedelta(minutes=1)
+    assert warehouse.due(vocab.PUBLISH, later=after) == DAYS[0]
+    assert warehouse.due(vocab.EMBED, later=after) is None, "it is about to be published"
+    assert warehouse.due(vocab.EMBED, later=3 * HOURS) == DAYS[1]
+    warehouse.did(DAYS[0], vocab.UPLIFT)
+    assert warehouse.due(vocab.PUBLISH) == DAYS[0]
+
+
+def test_vectors_turned_onto_a_release_that_is_no_longer_served_are_made_anew(
+    warehouse: Place, publish_vectors: Any
+) -> None:
+    publish_vectors(warehouse.run.warehouse, DAYS[0], {"host": {"h": [1.0, 0.0]}})
+    warehouse.did(DAYS[0], vocab.GRAPH)
+    warehouse.did(DAYS[0], vocab.PUBLISH)
+    warehouse.did(DAYS[1], vocab.GRAPH)
+    warehouse.did(DAYS[1], vocab.EMBED, {"parent": f"{DAYS[0]}.1"})
+    assert (warehouse.due(vocab.EMBED), warehouse.due(vocab.PUBLISH)) == (None, DAYS[1])
+    publish_vectors(warehouse.run.warehouse, DAYS[0], {"host": {"h": [0.0, 1.0]}})  # such as after an erasure
+    assert (warehouse.due(vocab.EMBED), warehouse.due(vocab.PUBLISH)) == (DAYS[1], None)
+    warehouse.did(DAYS[1], vocab.EMBED, {"parent": f"{DAYS[0]}.2"})
+    assert (warehouse.due(vocab.EMBED), warehouse.due(vocab.PUBLISH)) == (None, DAYS[1])
 
 
 def test_another_stage_is_refused(warehouse: Place) -> None:

@@ -76,3 +76,10 @@ def test_a_host_without_its_best_arm_is_asked_for_the_best_of_those_it_has(monke
 
 def test_the_day_of_a_run_without_uplift_measures_nothing(still_place: Place) -> None:
     assert uplift_flips.sign_flips(still_place.run(), "2026-03-02", None) == []
+
+
+def test_of_a_day_that_goes_without_its_uplift_that_is_told() -> None:
+    run: Any = None
+    (one,) = uplift_flips.sign_flips(run, "2026-03-02", None, without=True)
+    (check,) = [c for c in judge(load_config(CONFIG), [one]).checks if c.found.name == uplift_flips.GATE]
+    assert (check.colour, one.note) == ("absent", "the day goes without its uplift, which was not there")
