@@ -39,7 +39,7 @@ DAY = {"settings": SETTINGS, "told": {vocab.DS: CHOSEN_DAY}}
 
 with DAG(
     dag_id="publish_daily",
-    description="A day's vectors and uplift -> verdict -> release -> history, mirror",
+    description="A day's vectors and uplift -> verdict -> release -> history, mirror, exports",
     schedule=AssetOrTimeSchedule(
         timetable=CronTriggerTimetable("40 * * * *", timezone="UTC"), assets=Asset(VECTORS_ASSET) | Asset(UPLIFT_ASSET)
     ),
@@ -94,6 +94,9 @@ with DAG(
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
         **DAY,
     )
+    exports = CommandOperator(  # history and mirror are brought up to date by publish itself
+        task_id="exports", command_line=line(command(["export", "daily"], SETTINGS), SETTINGS), **DAY
+    )
     due >> evaluate >> gate >> [approve, publish]
     approve >> approved
-    [publish, approved] >> verify
+    [publish, approved] >> verify >> exports

@@ -1,4 +1,4 @@
-"""Commands that put a release into stores of others: ``export redis``, ``export index``, ``export feast``."""
+"""Commands that put a release into stores of others: ``export daily``, ``redis``, ``index``, ``feast``."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ def _tell(record: dict[str, Any], lines: list[str], as_json: bool) -> None:
 
 def _counts(record: dict[str, Any]) -> str:
     return ", ".join(f"{count:,} {node_type}" for node_type, count in record["rows"].items())
+
+
+@app.command(epilog="Example: graphrep export daily --config configs/local.yaml --warehouse demo/warehouse")
+def daily(config: Config = LOCAL, warehouse: Warehouse = None, as_json: AsJson = False) -> None:
+    """Put the current release wherever export.daily of the configuration says."""
+    from graphrep.pipeline.export import export_daily
+
+    record = export_daily(_run(config, warehouse))
+    lines = [f"{place} has {told['release_id']}" for place, told in record.items()]
+    _tell(record, lines or ["export.daily names nothing"], as_json)
 
 
 @app.command(epilog="Example: graphrep export redis --url redis://localhost:6379/0 --warehouse demo/warehouse")

@@ -33,6 +33,15 @@ class IndexSettings(Strict):
     min_recall: float = Field(ge=0, le=1)
 
 
+class DailyExports(Strict):
+    """Where each release goes once it is published; None: nowhere."""
+
+    redis: str | None
+    index: str | None
+    feast: str | None
+
+
 class Export(Strict):
+    daily: DailyExports
     redis: RedisSettings
     index: IndexSettings

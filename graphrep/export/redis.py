@@ -128,6 +128,12 @@ def deny(client: Any, place: Place, hashes: Collection[str]) -> None:
             client.sadd(place.denied, *sorted(hashes))
 
 
+def not_denied(client: Any, place: Place, hashes: Collection[str]) -> int:
+    """How many of these erased keys readers would not miss."""
+    with telling(client):
+        return sum(not there for there in client.smismember(place.denied, sorted(hashes))) if hashes else 0
+
+
 def stage(client: Any, place: Place, rows: Rows, *, batch: int, sample: Sequence[int]) -> str:
     """Write a type's rows beside what is served and read a sample back.
 

@@ -73,6 +73,22 @@ def export_redis(run: Run, url: str, release_id: str | None = None) -> dict[str,
     }
 
 
+def export_daily(run: Run) -> dict[str, dict[str, Any]]:
+    """Put the current release wherever ``export.daily`` says; what was exported already is exported again.
+
+    Returns:
+        ``redis``, ``index``, ``feast``, as far as they are wanted → what the export told.
+    """
+    daily, found = run.config.export.daily, {}
+    if daily.redis:
+        found["redis"] = export_redis(run, daily.redis)
+    if daily.index:
+        found["index"] = export_index(run, Path(daily.index), node_types=(vocab.HOST,), queries_of=vocab.USER)
+    if daily.feast:
+        found["feast"] = export_feast(run, Path(daily.feast))
+    return found
+
+
 def _ttl_days(release: Release, rows: Mapping[str, Rows]) -> dict[str, int]:
     return {node_type: int(release.manifest[Manifest.TTL_DAYS][node_type]) for node_type in rows}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,36 @@ def _remove_gone(warehouse: Path, place: Place, current: str) -> None:
         parts = name.split("/")
         if len(parts) == 3 and parts[1] in gone:
             place.delete(name)
+
+
+def difference(warehouse: Path, url: str) -> str:
+    """How what a place serves differs from what the warehouse serves; empty where every byte is the same.
+
+    Files come one at a time, so that the room of one is enough.
+
+    Raises:
+        StoreError: the place cannot be read.
+    """
+    place = open_place(url)
+    there, here = pointer.read(place)[0], releases.read_pointer(warehouse)
+    if there is None or here is None or there != here:
+        return f"it serves {there.release_id if there else 'nothing'}"
+    where = f"releases/{here.release_id}"
+    manifest = place.read(f"{where}/{releases.MANIFEST}")
+    if manifest is None or hashlib.sha256(manifest[0]).hexdigest() != here.manifest_sha256:
+        return f"its manifest of {here.release_id} is another"
+    listed = releases.read_manifest(warehouse, here.release_id)[Manifest.FILES]
+    present = place.list(f"{where}/")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, entry in listed.items():
+            target = Path(folder) / name
+            if f"{where}/{name}" not in present:
+                return f"{name} of {here.release_id} is missing"
+            place.get_file(f"{where}/{name}", target)
+            if files.sha256(target) != entry["sha256"]:
+                return f"{name} of {here.release_id} has other bytes"
+            target.unlink()
+    return ""
 
 
 def fetch(url: str, cache: Path, release_id: str | None = None, *, keep: int = 2) -> str:

@@ -139,7 +139,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory, real_airflow: Any) -> dict[
 @pytest.fixture(scope="module")
 def dags(parsed: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = parsed["dags"]
-    assert sorted(found) == ["embed_daily", "golive_uplift_daily", "graph_daily", "publish_daily"]
+    assert sorted(found) == ["consistency_daily", "embed_daily", "golive_uplift_daily", "graph_daily", "publish_daily"]
     return found
 
 
@@ -168,6 +168,7 @@ def test_every_dag_is_tagged_has_a_deadline_and_does_not_catch_up(dags: dict[str
         "embed_daily": 1,
         "golive_uplift_daily": 1,
         "publish_daily": 3,
+        "consistency_daily": 1,
     }
 
 
@@ -176,9 +177,11 @@ def test_graphs_go_by_the_clock_and_the_others_by_hints_and_by_the_clock(dags: d
     assert dags["embed_daily"]["timetable"] == ["AssetOrTimeSchedule", "20 * * * *", "UTC"]
     assert dags["golive_uplift_daily"]["timetable"] == ["AssetOrTimeSchedule", "30 * * * *", "UTC"]
     assert dags["publish_daily"]["timetable"] == ["AssetOrTimeSchedule", "40 * * * *", "UTC"]
+    assert dags["consistency_daily"]["timetable"] == ["AssetOrTimeSchedule", "0 12 * * *", "UTC"]
     woken = {name: dag["woken_by"] for name, dag in dags.items()}
     assert woken == {
         "graph_daily": [],
+        "consistency_daily": ["graphrep/release"],
         "embed_daily": ["graphrep/graph", "graphrep/release", "graphrep/verdict"],
         "golive_uplift_daily": ["graphrep/graph", "graphrep/vectors"],
         "publish_daily": ["graphrep/uplift", "graphrep/vectors"],
@@ -252,6 +255,13 @@ SCENARIOS = {
     "broken": {**GOOD, "dag": "embed_daily", "STUB_FAILS": "embed --config", "STUB_CODE": "1"},
     "uplift": {**GOOD, "dag": "golive_uplift_daily"},
     "green": {**GOOD, "dag": "publish_daily"},
+    "consistent": {**GOOD, "dag": "consistency_daily"},
+    "another vector is read": {
+        **GOOD,
+        "dag": "consistency_daily",
+        "STUB_FAILS": "consistency --config",
+        "STUB_CODE": "3",
+    },
     "red": {**GOOD, "dag": "publish_daily", "STUB_COLOUR": "red"},
     "refused": {**GOOD, "dag": "publish_daily", "STUB_FAILS": "publish --config", "STUB_CODE": "3"},
 }
@@ -354,10 +364,15 @@ def test_the_uplift_of_the_day_that_is_due_is_made_and_told(runs: dict[str, dict
 def test_a_green_day_is_published_and_verified_without_a_person(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["green"]
     assert run["state"] == "success"
-    assert called(run) == ["due", vocab.EVALUATE, "gates", vocab.PUBLISH, "releases"]
+    assert called(run) == ["due", vocab.EVALUATE, "gates", vocab.PUBLISH, "releases", "export"]
     assert [name for name, _ in run["told"]] == ["graphrep/verdict", "graphrep/release"]
     assert run["told"][0][1]["answer"] == "gates: green"
     assert run["tasks"]["approve"][0] == run["tasks"]["publish_approved"][0] == "skipped"
+
+
+def test_a_difference_between_read_and_published_fails_at_once(runs: dict[str, dict[str, Any]]) -> None:
+    assert (runs["consistent"]["state"], called(runs["consistent"])) == ("success", ["consistency"])
+    assert runs["another vector is read"]["tasks"] == {"consistency": ["failed", 1]}
 
 
 def test_a_red_day_fails_without_a_retry_and_nothing_is_published(runs: dict[str, dict[str, Any]]) -> None:
@@ -380,6 +395,7 @@ def test_the_webhook_is_told_of_each_failure_once_with_the_day_and_its_gates(
     assert told == [
         ("graph_daily", "logs", "2026-03-05", "gates: green\n"),
         ("embed_daily", "embed", "2026-03-04", "gates: green\n"),
+        ("consistency_daily", "consistency", "", ""),
         ("publish_daily", "gate", "2026-03-04", "gates: red\n"),
         ("publish_daily", "publish", "2026-03-04", "gates: green\n"),
     ]

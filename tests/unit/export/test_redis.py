@@ -6,7 +6,6 @@ import datetime as dt
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import redis
 
+import redis_server
 from graphrep.contracts import key_hash
 from graphrep.errors import InputError, PointerMovedError, StoreError
 from graphrep.export import redis as room
@@ -59,20 +59,8 @@ def vectors(seed: int) -> dict[str, dict[str, list[float]]]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Redis that is ours alone."""
-    root = tmp_path_factory.mktemp("redis")
-    options = ["--port", "0", "--unixsocket", str(root / "s"), "--save", "", "--dir", str(root)]
-    process = subprocess.Popen(["redis-server", *options], stdout=subprocess.DEVNULL)
-    client = redis.Redis(unix_socket_path=str(root / "s"))
-    for _ in range(200):
-        try:
-            client.ping()
-            break
-        except redis.ConnectionError:
-            time.sleep(0.05)
-    client.close()
-    yield f"unix://{root}/s"
-    process.terminate()
-    process.wait(timeout=20)
+    with redis_server.running(tmp_path_factory.mktemp("redis")) as url:
+        yield url
 
 
 @pytest.fixture
