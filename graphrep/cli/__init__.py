@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from graphrep.cli import about, consistency, days, erase, export, gates, history, logs, read, releases, uplift
+from graphrep.cli import about, consistency, days, erase, export, gates, history, logs, maintain, read, releases, uplift
 from graphrep.errors import GraphrepError, StoreError, of_system
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for part in (days.app, gates.app, logs.app, read.app, erase.app, consistency.app, about.app):
+for part in (days.app, gates.app, logs.app, read.app, erase.app, consistency.app, maintain.app, about.app):
     app.add_typer(part)
 app.add_typer(releases.app, name="releases")
 app.add_typer(history.app, name="history")

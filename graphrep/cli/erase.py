@@ -10,6 +10,7 @@ import typer
 from graphrep import vocab
 from graphrep.cli.options import LOCAL, AsJson, Config, Warehouse, now
 from graphrep.cli.show import Bars, print_json, print_lines
+from graphrep.errors import InputError
 
 app = typer.Typer()
 
@@ -17,8 +18,12 @@ app = typer.Typer()
 @app.command(epilog="Example: graphrep erase --keys gone.txt --warehouse demo/warehouse")
 def erase(
     keys: Annotated[
-        Path, typer.Option("--keys", help="File of lines KEY or TYPE<TAB>KEY, UTF-8; keys as the logs have them.")
-    ],
+        Path | None,
+        typer.Option("--keys", help="File of lines KEY or TYPE<TAB>KEY, UTF-8; keys as the logs have them."),
+    ] = None,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="The files of operations.erasure_requests that were not done yet.")
+    ] = False,
     config: Config = LOCAL,
     warehouse: Warehouse = None,
     node_type: Annotated[str, typer.Option("--type", help="Node type of lines without one.")] = vocab.USER,
@@ -28,15 +33,24 @@ def erase(
     from graphrep.config import load_config
     from graphrep.pipeline import erase as pipeline
     from graphrep.pipeline.context import Run
+    from graphrep.pipeline.erase_requests import erase_requests
     from graphrep.store.erase import read_keys
 
+    if (keys is not None) == pending:
+        raise InputError("--keys FILE or --pending", found="both" if pending else "neither", where="graphrep erase")
     at = now()
     run = Run(load_config(config, warehouse=warehouse), today=at.date(), progress=Bars())
-    record = pipeline.erase(run, read_keys(keys, node_type, list(run.config.nodes)), at=at)
+    if keys is not None:
+        record = pipeline.erase(run, read_keys(keys, node_type, list(run.config.nodes)), at=at)
+        lines = _lines(record)
+    else:
+        record = erase_requests(run, at=at, node_type=node_type)
+        lines = _lines(record["erased"]) if record["erased"] else []
+        lines.append(f"requests    {record['files']:,} files were new")
     if as_json:
         print_json(record)
     else:
-        print_lines(_lines(record))
+        print_lines(lines)
 
 
 def _lines(record: dict[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from graphrep.config.embed import HISTORY, Embed
 from graphrep.config.exports import Export, HistorySettings
 from graphrep.config.gates import Gate
+from graphrep.config.operations import Operations
 from graphrep.config.pseudonyms import EndpointColumn, Pseudonyms, check_content
 from graphrep.config.publish import Publish
 from graphrep.config.relations import (
@@ -199,6 +200,7 @@ class Config(Strict):
     history: HistorySettings
     export: Export
     uplift: Uplift
+    operations: Operations
 
     @model_validator(mode="after")
     def _names_are_declared(self) -> Self:

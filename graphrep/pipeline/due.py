@@ -41,7 +41,7 @@ def next_day(run: Run, stage: str, *, at: dt.datetime, patience: dt.timedelta, f
     if first is None and pointer:
         first = pointer.release_id[:10]
     days = {ds: runlog.read_run(run.warehouse, ds)["stages"] for ds in runlog.days(run.warehouse)}
-    opened = [ds for ds in _built(days) if ds >= (first or ds) and not _settled(days[ds])]
+    opened = [ds for ds in _built(days) if ds >= (first or ds) and not is_settled(days[ds])]
     embedded = [ds for ds in opened if vocab.EMBED in days[ds] and not _left_behind(days[ds], ds, pointer)]
     waited = {ds: at - runlog.written(run.warehouse, ds) for ds in opened}
     unscored = [ds for ds in embedded if run.config.uplift.enabled and vocab.UPLIFT not in days[ds]]
@@ -62,7 +62,8 @@ def _built(days: dict[str, dict[str, Any]]) -> list[str]:
     return sorted(ds for ds, stages in days.items() if vocab.GRAPH in stages)
 
 
-def _settled(stages: dict[str, Any]) -> bool:
+def is_settled(stages: dict[str, Any]) -> bool:
+    """Was the day of these records published, or judged and held?"""
     judged = stages.get(vocab.EVALUATE)
     return vocab.PUBLISH in stages or bool(judged and judged["gate"]["colour"] != GREEN)
 

@@ -77,9 +77,13 @@ def export_daily(run: Run) -> dict[str, dict[str, Any]]:
     """Put the current release wherever ``export.daily`` says; what was exported already is exported again.
 
     Returns:
-        ``redis``, ``index``, ``feast``, as far as they are wanted → what the export told.
+        ``redis``, ``index``, ``feast``, as far as they are wanted → what the export told; empty before the first
+        release.
     """
-    daily, found = run.config.export.daily, {}
+    daily = run.config.export.daily
+    found: dict[str, dict[str, Any]] = {}
+    if releases.read_pointer(run.warehouse) is None:
+        return found  # an erasure, which exports afterwards, may come before the first day
     if daily.redis:
         found["redis"] = export_redis(run, daily.redis)
     if daily.index:

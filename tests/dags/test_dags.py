@@ -139,7 +139,15 @@ def parsed(tmp_path_factory: pytest.TempPathFactory, real_airflow: Any) -> dict[
 @pytest.fixture(scope="module")
 def dags(parsed: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = parsed["dags"]
-    assert sorted(found) == ["consistency_daily", "embed_daily", "golive_uplift_daily", "graph_daily", "publish_daily"]
+    assert sorted(found) == [
+        "consistency_daily",
+        "embed_daily",
+        "erasure_daily",
+        "golive_uplift_daily",
+        "graph_daily",
+        "maintenance_weekly",
+        "publish_daily",
+    ]
     return found
 
 
@@ -169,6 +177,8 @@ def test_every_dag_is_tagged_has_a_deadline_and_does_not_catch_up(dags: dict[str
         "golive_uplift_daily": 1,
         "publish_daily": 3,
         "consistency_daily": 1,
+        "erasure_daily": 1,
+        "maintenance_weekly": 1,
     }
 
 
@@ -178,10 +188,14 @@ def test_graphs_go_by_the_clock_and_the_others_by_hints_and_by_the_clock(dags: d
     assert dags["golive_uplift_daily"]["timetable"] == ["AssetOrTimeSchedule", "30 * * * *", "UTC"]
     assert dags["publish_daily"]["timetable"] == ["AssetOrTimeSchedule", "40 * * * *", "UTC"]
     assert dags["consistency_daily"]["timetable"] == ["AssetOrTimeSchedule", "0 12 * * *", "UTC"]
+    assert dags["erasure_daily"]["timetable"] == ["CronTriggerTimetable", "0 20 * * *", "UTC"]
+    assert dags["maintenance_weekly"]["timetable"] == ["CronTriggerTimetable", "0 16 * * 0", "UTC"]
     woken = {name: dag["woken_by"] for name, dag in dags.items()}
     assert woken == {
         "graph_daily": [],
         "consistency_daily": ["graphrep/release"],
+        "erasure_daily": [],
+        "maintenance_weekly": [],
         "embed_daily": ["graphrep/graph", "graphrep/release", "graphrep/verdict"],
         "golive_uplift_daily": ["graphrep/graph", "graphrep/vectors"],
         "publish_daily": ["graphrep/uplift", "graphrep/vectors"],
@@ -208,7 +222,8 @@ def test_who_hints_at_what(dags: dict[str, Any]) -> None:
 def test_tasks_run_in_the_pools_that_are_to_be_made(dags: dict[str, Any]) -> None:
     used = {task["pool"] for dag in dags.values() for task in dag["tasks"]} - {"default_pool"}
     assert used == set(json.loads(pools_json()))
-    assert {task["pool"] for task in dags["publish_daily"]["tasks"]} == {"graphrep_publish"}
+    for name in ("publish_daily", "consistency_daily", "erasure_daily", "maintenance_weekly"):
+        assert {task["pool"] for task in dags[name]["tasks"]} == {"graphrep_publish"}, name
     assert json.loads(pools_json())["graphrep_publish"]["slots"] == 1
 
 
@@ -262,6 +277,8 @@ SCENARIOS = {
         "STUB_FAILS": "consistency --config",
         "STUB_CODE": "3",
     },
+    "erasure": {**GOOD, "dag": "erasure_daily"},
+    "maintenance": {**GOOD, "dag": "maintenance_weekly"},
     "red": {**GOOD, "dag": "publish_daily", "STUB_COLOUR": "red"},
     "refused": {**GOOD, "dag": "publish_daily", "STUB_FAILS": "publish --config", "STUB_CODE": "3"},
 }
@@ -373,6 +390,17 @@ def test_a_green_day_is_published_and_verified_without_a_person(runs: dict[str, 
 def test_a_difference_between_read_and_published_fails_at_once(runs: dict[str, dict[str, Any]]) -> None:
     assert (runs["consistent"]["state"], called(runs["consistent"])) == ("success", ["consistency"])
     assert runs["another vector is read"]["tasks"] == {"consistency": ["failed", 1]}
+
+
+def test_requests_are_erased_before_the_exports_are_made_anew(runs: dict[str, dict[str, Any]]) -> None:
+    run = runs["erasure"]
+    assert run["state"] == "success"
+    assert [call[1:3] for call in run["calls"]] == [["erase", "--pending"], ["export", "daily"]]
+
+
+def test_what_maintenance_leaves_is_verified(runs: dict[str, dict[str, Any]]) -> None:
+    run = runs["maintenance"]
+    assert (run["state"], called(run)) == ("success", ["maintain", "releases"])
 
 
 def test_a_red_day_fails_without_a_retry_and_nothing_is_published(runs: dict[str, dict[str, Any]]) -> None:
