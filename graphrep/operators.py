@@ -59,9 +59,10 @@ class CommandOperator(BashOperator):
         except AirflowSkipException as final:
             reason = "bad input (exit code 2) or a day that a gate refused (3); the log above says which"
             raise AirflowFailException(f"{self.task_id}: {reason}. Not retried.") from final
-        for outlet in self.outlets:
-            if isinstance(outlet, Asset):
-                context["outlet_events"][outlet].extra = {**self.told, "answer": answer}
+        assets = [outlet for outlet in self.outlets if isinstance(outlet, Asset)]
+        lineage = lineage_of(self.told.get(vocab.DS, ""), self.settings) if assets else {}
+        for asset in assets:
+            context["outlet_events"][asset].extra = {**self.told, "answer": answer, **lineage}
         return answer
 
 
@@ -138,11 +139,25 @@ def tell(message: Mapping[str, Any], settings: Settings) -> None:
 
 def gates_of(ds: str, settings: Settings) -> str:
     """The gate table of a day, empty where it was not judged."""
-    words = ["bash", "-c", line(command(["gates", "--ds", ds], settings), settings)]
     try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, timeout=_PATIENCE_S, check=False, cwd=settings.home
-        )
+        return _asked(["gates", "--ds", ds], settings)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"could not be read: {error}"
+
+
+def lineage_of(ds: str, settings: Settings) -> dict[str, str]:
+    """What ``graphrep lineage`` says of a day. Empty where it cannot: an event without it is still a hint, and the work
+    of the task is done."""
+    try:
+        found: dict[str, str] = json.loads(_asked(["lineage", "--ds", ds, "--json"], settings) or "{}")
+    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
+        log.warning("graphrep: the event goes without the lineage of %s: %s", ds, error)
+        return {}
+    return found
+
+
+def _asked(words: list[str], settings: Settings) -> str:
+    """What a command that only reads prints; empty where it fails."""
+    shell = ["bash", "-c", line(command(words, settings), settings)]
+    done = subprocess.run(shell, capture_output=True, text=True, timeout=_PATIENCE_S, check=False, cwd=settings.home)
     return done.stdout if done.returncode == 0 else ""

@@ -1,4 +1,4 @@
-"""How a verdict is shown, a line for each gate: ``gates`` shows a day's."""
+"""How a day was judged and where it stands: ``gates`` shows a line for each gate, ``lineage`` its files and ids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from graphrep import vocab
 from graphrep.cli.options import LOCAL, AsJson, Config, Ds, Warehouse, warehouse_of
-from graphrep.cli.show import print_json, print_lines, table_lines
+from graphrep.cli.show import print_json, print_lines, print_table, table_lines
 from graphrep.errors import InputError
 
 app = typer.Typer()
@@ -28,6 +28,18 @@ def gates(ds: Ds, config: Config = LOCAL, warehouse: Warehouse = None, as_json: 
         print_json(judged["gate"])
     else:
         print_lines(gate_lines(judged["gate"]))
+
+
+@app.command(epilog="Example: graphrep lineage --ds 2026-03-14 --warehouse demo/warehouse --json")
+def lineage(ds: Ds, config: Config = LOCAL, warehouse: Warehouse = None, as_json: AsJson = False) -> None:
+    """The run manifest of a day, its verdict and its release, with the sha256 of each file."""
+    from graphrep.pipeline.lineage import lineage_of
+
+    found = lineage_of(warehouse_of(config, warehouse), ds)
+    if as_json:
+        print_json(found)
+    else:
+        print_table(["of the day", ""], [[name, value] for name, value in found.items()])
 
 
 def gate_lines(gate: Mapping[str, Any]) -> list[str]:

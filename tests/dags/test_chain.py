@@ -11,7 +11,7 @@ import pytest
 
 from graphrep import vocab
 from graphrep.pipeline.run import run_day
-from graphrep.store import releases
+from graphrep.store import files, releases, runlog
 
 BEFORE, DAYS = "2026-03-01", ("2026-03-02", "2026-03-03", "2026-03-04")
 
@@ -55,6 +55,19 @@ def runs(place: Any, real_airflow: Any) -> list[dict[str, Any]]:
         GRAPHREP_FIRST_DAY=DAYS[0],
     )
     return found
+
+
+def test_events_carry_what_is_in_the_warehouse(place: Any, runs: list[dict[str, Any]]) -> None:
+    told = [(name.removeprefix("graphrep/"), about) for run in runs for name, about in run["told"]]
+    released = [about for name, about in told if name == "release"]
+    for about in released:
+        manifest = releases.release_path(place.warehouse, f"{about['ds']}.1") / releases.MANIFEST
+        run = runlog.run_manifest_path(place.warehouse, about["ds"])
+        assert (about["release_id"], about["gate"]) == (f"{about['ds']}.1", "green")
+        assert (about["release_sha256"], about["run_manifest"]) == (files.sha256(manifest), str(run))
+        assert about["run_manifest_sha256"] == files.sha256(run), "no stage comes after it"
+    assert len(released) == len(DAYS)
+    assert all(("gate" in about) == (name in ("verdict", "release")) for name, about in told)
 
 
 @pytest.mark.slow

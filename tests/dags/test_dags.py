@@ -32,7 +32,11 @@ HOME = Path("/srv/graphrep")
 STUB = """#!/bin/sh
 { printf '%s' "${0##*/}"; printf '\\t%s' "$@"; printf '\\n'; } >> "$STUB_CALLS"
 case "$*" in *"$STUB_FAILS"*) exit "$STUB_CODE";; esac
-case "$1" in due) echo "$STUB_DUE";; gates) echo "gates: $STUB_COLOUR";; esac
+case "$1" in
+    due) echo "$STUB_DUE";;
+    gates) echo "gates: $STUB_COLOUR";;
+    lineage) echo '{"ds": "'"$3"'", "run_manifest_sha256": "5e1f", "gate": "'"$STUB_COLOUR"'"}';;
+esac
 """
 
 # ---- commands, without Airflow -------------------------------------------------------------------
@@ -266,6 +270,7 @@ SCENARIOS = {
         "STUB_CODE": "2",
     },
     "embed": {**GOOD, "dag": "embed_daily"},
+    "no lineage": {**GOOD, "dag": "embed_daily", "STUB_FAILS": "lineage", "STUB_CODE": "1"},
     "nothing due": {**GOOD, "dag": "embed_daily", "STUB_DUE": ""},
     "broken": {**GOOD, "dag": "embed_daily", "STUB_FAILS": "embed --config", "STUB_CODE": "1"},
     "uplift": {**GOOD, "dag": "golive_uplift_daily"},
@@ -328,16 +333,30 @@ def runs(tmp_path_factory: pytest.TempPathFactory, webhook: Any, real_airflow: A
 
 
 def called(run: dict[str, Any]) -> list[str]:
-    """What was called: the CLI's first word, or the name of the Spark job."""
-    return [Path(call[1]).name.removesuffix("_job.py") for call in run["calls"]]
+    """What was called: the CLI's first word, or the name of the Spark job; not what is asked for the events."""
+    names = [Path(call[1]).name.removesuffix("_job.py") for call in run["calls"]]
+    return [name for name in names if name != "lineage"]
 
 
 def test_a_graph_day_is_keyed_by_the_start_of_its_interval_and_says_so(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["graph"]
     assert run["state"] == "success"
     assert called(run) == list(SPARK_STAGES)
-    assert [call[-2:] for call in run["calls"]] == [["--ds", "2026-03-04"]] * 3
+    assert [call[-2:] for call in run["calls"][:3]] == [["--ds", "2026-03-04"]] * 3
     assert [[name, told["ds"]] for name, told in run["told"]] == [["graphrep/graph", "2026-03-04"]]
+
+
+def test_an_event_carries_the_lineage_of_its_day_and_a_task_without_one_does_not_ask(
+    runs: dict[str, dict[str, Any]],
+) -> None:
+    told = [about for _, about in runs["green"]["told"]]
+    assert [(about["ds"], about["run_manifest_sha256"], about["gate"]) for about in told] == [
+        ("2026-03-04", "5e1f", "green")
+    ] * 2
+    asked = [call[1:4] for call in runs["green"]["calls"] if call[1] == "lineage"]
+    assert asked == [["lineage", "--ds", "2026-03-04"]] * 2
+    assert "gate" not in runs["no lineage"]["told"][0][1]
+    assert runs["no lineage"]["state"] == "success", "the work is done"
 
 
 def test_bad_input_fails_at_once(runs: dict[str, dict[str, Any]]) -> None:
