@@ -17,6 +17,7 @@ from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable, T
 from graphrep import vocab
 from graphrep.operators import CommandOperator, DueOperator, GateOperator, deadline, told_of_failure
 from graphrep.schedule import (
+    APPROVAL,
     APPROVED,
     CHOSEN_DAY,
     DEFAULTS,
@@ -70,7 +71,7 @@ with DAG(
     approve = ApprovalOperator(
         task_id="approve",
         subject=f"graphrep: {CHOSEN_DAY} is amber. Publish it?",
-        body="The table of its gates is in the log of task gate. Rejected, or not answered in 12 hours, it is held.",
+        body=APPROVAL,
         defaults=ApprovalOperator.REJECT,
         response_timeout=timedelta(hours=12),
         execution_timeout=None,

@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 _PATIENCE_S = 30
 """For a webhook, and for the gates of a day to be read: who is told must not hold up who works."""
 
+_TABLE_CHARACTERS = 20_000
+"""Of a gate table that Airflow's database keeps for the person who is asked."""
+
 
 class CommandOperator(BashOperator):
     """A command whose final exit codes fail the task at once; any other failure is retried.
@@ -79,6 +82,8 @@ class DueOperator(CommandOperator):
 class GateOperator(CommandOperator, BranchMixIn):
     """Shows the gates of a day and goes where its verdict leads; red fails, without a retry.
 
+    Where a person has to decide, the table is left as XCom ``gates``, for the page that asks, and somebody is told.
+
     Args:
         green: task that follows where nothing is wrong.
         amber: task that follows where a person has to decide.
@@ -93,18 +98,27 @@ class GateOperator(CommandOperator, BranchMixIn):
         colour = answer.removeprefix("gates: ").partition(",")[0]
         if colour not in self.ways:
             raise AirflowFailException(f"{self.task_id}: {answer}. Held; what is served stays served. Not retried.")
+        if colour == "amber":
+            table = short_table(gates_of(self.told[vocab.DS], self.settings))
+            context["ti"].xcom_push("gates", table)
+            message = {"event": "waits for a person", "reason": answer, vocab.DS: self.told[vocab.DS], "gates": table}
+            tell({**_run_of(context), **message}, self.settings)
         self.do_branch(context, self.ways[colour])
         return answer
 
 
 def told_of_failure(context: Context) -> None:
     """Failure callback of a task: what failed, of which day, with its gates, in the log and to the webhook."""
-    ti, task = context["ti"], context["task"]
+    task = context["task"]
     ds = str(getattr(task, "told", {}).get(vocab.DS, ""))
     settings = getattr(task, "settings", None) or settings_from(os.environ, home=Path.cwd())
-    message = {"dag": ti.dag_id, "task": ti.task_id, "run": ti.run_id, vocab.DS: ds}
-    reason = str(context.get("exception") or "")
-    tell({**message, "event": "task failed", "reason": reason, "gates": ds and gates_of(ds, settings)}, settings)
+    message = {vocab.DS: ds, "reason": str(context.get("exception") or ""), "gates": ds and gates_of(ds, settings)}
+    tell({**_run_of(context), "event": "task failed", **message}, settings)
+
+
+def _run_of(context: Context) -> dict[str, str]:
+    ti = context["ti"]
+    return {"dag": ti.dag_id, "task": ti.task_id, "run": ti.run_id}
 
 
 def told_of_delay(dag: str, home: str, hours: float, **context: Any) -> None:
@@ -143,6 +157,26 @@ def gates_of(ds: str, settings: Settings) -> str:
         return _asked(["gates", "--ds", ds], settings)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"could not be read: {error}"
+
+
+def short_table(table: str, most: int = _TABLE_CHARACTERS) -> str:
+    """A gate table of at most so many characters: its first lines, and the verdict, which is the last.
+
+    >>> rows = ["gate  colour", "a     green", "b     green", "c     amber", "d     green", "gates: amber"]
+    >>> print(short_table("\\n".join(rows), most=60))
+    gate  colour
+    … 4 lines: graphrep gates
+    gates: amber
+    """
+    lines = table.strip().splitlines()
+    if len(table.strip()) <= most:
+        return "\n".join(lines)
+    cut, left = [], most - len(lines[-1]) - len("… 999 lines: graphrep gates\n\n")
+    for text in lines[:-1]:
+        if (left := left - len(text) - 1) < 0:
+            break
+        cut.append(text)
+    return "\n".join([*cut, f"… {len(lines) - 1 - len(cut)} lines: graphrep gates", lines[-1]])
 
 
 def lineage_of(ds: str, settings: Settings) -> dict[str, str]:

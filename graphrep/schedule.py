@@ -67,6 +67,14 @@ TAGS = ["graphrep", "embeddings"]
 CHOSEN_DAY = '{{ ti.xcom_pull(task_ids="due") }}'
 """Airflow template of the data day of a run that an asset or the clock woke: what task ``due`` answered."""
 
+APPROVAL = """Nothing is urgent: what is served stays served. Rejected, or not answered in 12 hours, the day is held.
+
+```text
+{{ ti.xcom_pull(task_ids="gate", key="gates") }}
+```
+"""
+"""Template of the page that asks a person about an amber day: the table that task ``gate`` left."""
+
 APPROVED = ' --approve "$APPROVED_BY" --reason "approved in Airflow"'
 """What is added to ``publish`` for an amber day; the name comes from the environment and stands in no line."""
 

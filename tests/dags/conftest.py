@@ -29,6 +29,8 @@ def _real_airflow(folder: Path, *words: str, **variables: str) -> Any:
         "AIRFLOW_HOME": str(folder / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__API_AUTH__JWT_SECRET": "of the tests, and as long as it has to be to sign by HS512 here" * 2,
         "PYTHONDONTWRITEBYTECODE": "1",
         **variables,
     }

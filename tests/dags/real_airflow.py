@@ -1,7 +1,7 @@
 """A script of the tests beside it: a real Airflow, in its own process because it rewires logging and warnings.
 
 ``parse OUT`` writes what the DAG files declare; ``run OUT SCENARIOS`` runs DAGs one after the other, as the scheduler
-would for a moment or for an asset. Both write JSON to the file OUT.
+would for a moment or for an asset, and answers what they ask a person. Both write JSON to the file OUT.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import json
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +86,11 @@ def _seconds(limit: timedelta | None) -> float | None:
 
 
 def run(scenarios: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The end of each task and what assets were told, for each scenario {dag, logical_date or none, STUB_…: value}."""
+    """The end of each task, what assets were told and what a person was asked.
+
+    Args:
+        scenarios: {dag, logical_date or none, choice of a person or none, STUB_…: value}.
+    """
     from airflow.models.asset import AssetEvent
     from airflow.utils.db import initdb
     from airflow.utils.session import create_session
@@ -104,7 +110,9 @@ def run(scenarios: list[dict[str, Any]]) -> list[dict[str, Any]]:
         with create_session() as session:
             seen = session.query(AssetEvent).count()
         moment = scenario.get("logical_date")
-        dag_run = dag.test(logical_date=datetime.fromisoformat(moment) if moment else None)
+        with ThreadPoolExecutor(1) as person:
+            asked = person.submit(_answer, scenario["choice"]) if "choice" in scenario else None
+            dag_run = dag.test(logical_date=datetime.fromisoformat(moment) if moment else None)
         with create_session() as session:
             events = session.query(AssetEvent).order_by(AssetEvent.id).all()[seen:]
             told = [[event.asset.name, event.extra] for event in events]
@@ -114,9 +122,38 @@ def run(scenarios: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "tasks": {ti.task_id: [str(ti.state), ti.try_number] for ti in dag_run.get_task_instances()},
                 "calls": [line.split("\t") for line in calls.read_text().splitlines()] if calls.is_file() else [],
                 "told": told,
+                "asked": asked.result() if asked else None,
             }
         )
     return results
+
+
+def _answer(choice: str) -> dict[str, Any]:
+    """What a person is asked, once somebody is; it is answered as Airflow's page does it, by the REST API."""
+    details = "/api/v2/dags/~/dagRuns/~/hitlDetails"
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        if found := _api().get(details, params={"response_received": False}).json()["hitl_details"]:
+            ti = found[0]["task_instance"]
+            place = (
+                f"/api/v2/dags/{ti['dag_id']}/dagRuns/{ti['dag_run_id']}/taskInstances/{ti['task_id']}/-1/hitlDetails"
+            )
+            done = _api().patch(place, json={"chosen_options": [choice], "params_input": {}})
+            assert done.status_code == 200, done.text
+            return {"subject": found[0]["subject"], "body": found[0]["body"], "by": done.json()["responded_by"]["name"]}
+        time.sleep(0.5)
+    raise AssertionError("nobody was asked")
+
+
+@cache
+def _api() -> Any:
+    """The API server, in this process, for whoever asks."""
+    from airflow.api_fastapi.app import create_app
+    from fastapi.testclient import TestClient
+
+    client = TestClient(create_app(apps="core"), base_url="http://localhost")
+    client.headers["Authorization"] = f"Bearer {client.get('/auth/token').json()['access_token']}"
+    return client
 
 
 if __name__ == "__main__":

@@ -284,6 +284,9 @@ SCENARIOS = {
     },
     "erasure": {**GOOD, "dag": "erasure_daily"},
     "maintenance": {**GOOD, "dag": "maintenance_weekly"},
+
+    "amber, approved": {**GOOD, "dag": "publish_daily", "STUB_COLOUR": "amber", "choice": "Approve"},
+    "amber, rejected": {**GOOD, "dag": "publish_daily", "STUB_COLOUR": "amber", "choice": "Reject"},
     "red": {**GOOD, "dag": "publish_daily", "STUB_COLOUR": "red"},
     "refused": {**GOOD, "dag": "publish_daily", "STUB_FAILS": "publish --config", "STUB_CODE": "3"},
 }
@@ -421,6 +424,31 @@ def test_what_maintenance_leaves_is_verified(runs: dict[str, dict[str, Any]]) ->
     run = runs["maintenance"]
     assert (run["state"], called(run)) == ("success", ["maintain", "releases"])
 
+def test_an_amber_day_waits_for_a_person_and_is_published_under_the_name_of_who_approves(
+    runs: dict[str, dict[str, Any]],
+) -> None:
+    run = runs["amber, approved"]
+    assert run["asked"]["subject"] == "graphrep: 2026-03-04 is amber. Publish it?"
+    assert "```text\ngates: amber\n```" in run["asked"]["body"], "the table of the day"
+    published = [call for call in run["calls"] if call[1] == vocab.PUBLISH]
+    assert [call[-4:-2] for call in published] == [["--approve", run["asked"]["by"]]]
+    assert run["asked"]["by"]
+    assert run["state"] == "success"
+    assert [name for name, _ in run["told"]] == ["graphrep/verdict", "graphrep/release"]
+    assert (run["tasks"]["publish"][0], run["tasks"]["verify"][0]) == ("skipped", "success")
+
+
+def test_a_day_that_a_person_rejects_is_held_and_nothing_is_published(runs: dict[str, dict[str, Any]]) -> None:
+    run = runs["amber, rejected"]
+    assert vocab.PUBLISH not in called(run)
+    assert [name for name, _ in run["told"]] == ["graphrep/verdict"], "the next day may go on"
+    assert {task for task, (state, _) in run["tasks"].items() if state == "skipped"} == {
+        "publish",
+        "publish_approved",
+        "verify",
+    }
+    assert run["state"] == "success", "an answer is no failure"
+
 
 def test_a_red_day_fails_without_a_retry_and_nothing_is_published(runs: dict[str, dict[str, Any]]) -> None:
     run = runs["red"]
@@ -438,7 +466,8 @@ def test_a_day_that_publishing_refuses_is_not_tried_again(runs: dict[str, dict[s
 def test_the_webhook_is_told_of_each_failure_once_with_the_day_and_its_gates(
     runs: dict[str, dict[str, Any]], webhook: Any
 ) -> None:
-    told = [(message["dag"], message["task"], message["ds"], message["gates"]) for message in webhook[1]]
+    failed = [message for message in webhook[1] if message["event"] == "task failed"]
+    told = [(message["dag"], message["task"], message["ds"], message["gates"]) for message in failed]
     assert told == [
         ("graph_daily", "logs", "2026-03-05", "gates: green\n"),
         ("embed_daily", "embed", "2026-03-04", "gates: green\n"),
@@ -446,4 +475,11 @@ def test_the_webhook_is_told_of_each_failure_once_with_the_day_and_its_gates(
         ("publish_daily", "gate", "2026-03-04", "gates: red\n"),
         ("publish_daily", "publish", "2026-03-04", "gates: green\n"),
     ]
+    assert runs
+
+
+def test_the_webhook_is_told_of_each_day_that_waits_for_a_person(runs: dict[str, dict[str, Any]], webhook: Any) -> None:
+    waiting = [message for message in webhook[1] if message["event"] == "waits for a person"]
+    told = [(message["dag"], message["task"], message["ds"], message["gates"]) for message in waiting]
+    assert told == [("publish_daily", "gate", "2026-03-04", "gates: amber")] * 2
     assert runs
