@@ -43,7 +43,8 @@ tools:
 
 .venv/.test: .venv/.demo
 	@echo "installing what the tests need: Airflow, Iceberg, LightGBM, Redis's and S3's clients, pytest, ruff, mypy"
-	@$(PIP) --editable ".[spark,train,uplift,s3,iceberg,postgres,redis,index,airflow,dev]"
+	@$(PIP) --editable ".[spark,train,uplift,s3,iceberg,postgres,redis,index,airflow,openlineage,dev]"
+	@$(PIP) --no-deps apache-airflow-providers-apache-spark grpcio-status
 	@touch $@
 
 # Feast wants older packages than Airflow does, so it gets a place of its own.

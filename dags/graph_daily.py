@@ -13,16 +13,14 @@ from pathlib import Path
 from airflow.sdk import DAG, Asset, CronDataIntervalTimetable, chain
 
 from graphrep import vocab
-from graphrep.operators import CommandOperator, deadline, told_of_failure
+from graphrep.operators import deadline, spark_task, told_of_failure
 from graphrep.schedule import (
-    DATA_DAY,
     DEFAULTS,
     GRAPH_ASSET,
     SPARK_POOL,
     SPARK_STAGES,
     TAGS,
     settings_from,
-    shell_line,
 )
 
 SETTINGS = settings_from(os.environ, home=Path(__file__).resolve().parents[1])
@@ -41,13 +39,7 @@ with DAG(
 ):
     chain(
         *(
-            CommandOperator(
-                task_id=stage,
-                command_line=shell_line(stage, SETTINGS),
-                settings=SETTINGS,
-                told={vocab.DS: DATA_DAY},
-                outlets=[Asset(GRAPH_ASSET)] if stage == vocab.GRAPH else [],
-            )
+            spark_task(stage, SETTINGS, outlets=[Asset(GRAPH_ASSET)] if stage == vocab.GRAPH else [])
             for stage in SPARK_STAGES
         )
     )

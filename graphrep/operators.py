@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import subprocess
 import urllib.request
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,21 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import Asset, BranchMixIn, Context
+from airflow.sdk import BaseOperator, BranchMixIn, Context
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from graphrep import vocab
-from graphrep.schedule import FINAL_EXIT_CODES, Settings, command, line, settings_from
+from graphrep.asking import gates_of, short_table, tell_assets
+from graphrep.errors import InputError
+from graphrep.schedule import DATA_DAY, FINAL_EXIT_CODES, OPERATOR, Settings, settings_from, shell_line, stage_command
 
 log = logging.getLogger(__name__)
 
 _PATIENCE_S = 30
-"""For a webhook, and for the gates of a day to be read: who is told must not hold up who works."""
-
-_TABLE_CHARACTERS = 20_000
-"""Of a gate table that Airflow's database keeps for the person who is asked."""
+"""For a webhook: who is told must not hold up who works."""
 
 
 class CommandOperator(BashOperator):
@@ -55,6 +53,7 @@ class CommandOperator(BashOperator):
             bash_command=command_line, cwd=str(settings.home), skip_on_exit_code=FINAL_EXIT_CODES, **kwargs
         )
         self.told, self.settings = dict(told or {}), settings
+        self.lineage: dict[str, str] = {}
 
     def execute(self, context: Context) -> Any:
         try:
@@ -62,11 +61,14 @@ class CommandOperator(BashOperator):
         except AirflowSkipException as final:
             reason = "bad input (exit code 2) or a day that a gate refused (3); the log above says which"
             raise AirflowFailException(f"{self.task_id}: {reason}. Not retried.") from final
-        assets = [outlet for outlet in self.outlets if isinstance(outlet, Asset)]
-        lineage = lineage_of(self.told.get(vocab.DS, ""), self.settings) if assets else {}
-        for asset in assets:
-            context["outlet_events"][asset].extra = {**self.told, "answer": answer, **lineage}
+        self.lineage = tell_assets(self.outlets, {**self.told, "answer": answer}, self.settings, context)
         return answer
+
+    def get_openlineage_facets_on_complete(self, _: Any) -> Any:
+        """What the OpenLineage provider asks, where it is installed."""
+        from graphrep.openlineage import facets
+
+        return facets(self.outlets, self.lineage)
 
 
 class DueOperator(CommandOperator):
@@ -107,6 +109,30 @@ class GateOperator(CommandOperator, BranchMixIn):
         return answer
 
 
+def spark_task(stage: str, settings: Settings, ds: str = DATA_DAY, **kwargs: Any) -> BaseOperator:
+    """The task of a Spark stage: a plain ``spark-submit``, or the provider's operator where the settings ask for it.
+
+    Args:
+        stage: one that is a spark-submit, such as ``edges``.
+        ds: data day, or a template of it.
+        kwargs: of the operator, such as ``pool``.
+
+    Raises:
+        InputError: the settings ask for the operator, and its provider is not installed.
+    """
+    kwargs = {"task_id": stage, "settings": settings, "told": {vocab.DS: ds}, **kwargs}
+    if settings.spark_submit != OPERATOR:
+        return CommandOperator(command_line=shell_line(stage, settings, ds), **kwargs)
+    try:
+        from graphrep.spark_submit import SparkStageOperator
+    except ModuleNotFoundError as missing:
+        fix = "install apache-airflow-providers-apache-spark (--no-deps beside pyspark), or leave the variable out"
+        raise InputError(
+            "the Spark provider of Airflow", found=str(missing), where="GRAPHREP_SPARK_SUBMIT", fix=fix
+        ) from None
+    return SparkStageOperator(stage=stage, words=stage_command(stage, settings, ds), **kwargs)
+
+
 def told_of_failure(context: Context) -> None:
     """Failure callback of a task: what failed, of which day, with its gates, in the log and to the webhook."""
     task = context["task"]
@@ -121,10 +147,17 @@ def _run_of(context: Context) -> dict[str, str]:
     return {"dag": ti.dag_id, "task": ti.task_id, "run": ti.run_id}
 
 
-def told_of_delay(dag: str, home: str, hours: float, **context: Any) -> None:
-    """Deadline callback: a run of a DAG takes longer than it should."""
-    reason = f"not done {hours:g} hours after it was queued"
-    tell({"dag": dag, "event": "run is late", "reason": reason}, settings_from(os.environ, home=Path(home)))
+def told_of_delay(dag: str, home: str, hours: float, context: Mapping[str, Any] | None = None) -> None:
+    """Deadline callback: a run of a DAG takes longer than it should.
+
+    Airflow gives it the run as the REST API shows it. A run that an asset woke has no data day: ``gates`` is then the
+    table of the day that was judged last.
+    """
+    settings = settings_from(os.environ, home=Path(home))
+    run = (context or {}).get("dag_run", {})
+    ds = str(run.get("data_interval_start") or "")[:10]
+    message = {"dag": dag, "run": run.get("dag_run_id", ""), vocab.DS: ds, "gates": gates_of(ds, settings)}
+    tell({**message, "event": "run is late", "reason": f"not done {hours:g} hours after it was queued"}, settings)
 
 
 def deadline(dag: str, settings: Settings, hours: float) -> DeadlineAlert:
@@ -149,49 +182,3 @@ def tell(message: Mapping[str, Any], settings: Settings) -> None:
             urllib.request.urlopen(request, timeout=_PATIENCE_S).close()
         except OSError as error:
             log.error("graphrep: the webhook of GRAPHREP_ALERT_URL was not told: %s", error)
-
-
-def gates_of(ds: str, settings: Settings) -> str:
-    """The gate table of a day, empty where it was not judged."""
-    try:
-        return _asked(["gates", "--ds", ds], settings)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"could not be read: {error}"
-
-
-def short_table(table: str, most: int = _TABLE_CHARACTERS) -> str:
-    """A gate table of at most so many characters: its first lines, and the verdict, which is the last.
-
-    >>> rows = ["gate  colour", "a     green", "b     green", "c     amber", "d     green", "gates: amber"]
-    >>> print(short_table("\\n".join(rows), most=60))
-    gate  colour
-    … 4 lines: graphrep gates
-    gates: amber
-    """
-    lines = table.strip().splitlines()
-    if len(table.strip()) <= most:
-        return "\n".join(lines)
-    cut, left = [], most - len(lines[-1]) - len("… 999 lines: graphrep gates\n\n")
-    for text in lines[:-1]:
-        if (left := left - len(text) - 1) < 0:
-            break
-        cut.append(text)
-    return "\n".join([*cut, f"… {len(lines) - 1 - len(cut)} lines: graphrep gates", lines[-1]])
-
-
-def lineage_of(ds: str, settings: Settings) -> dict[str, str]:
-    """What ``graphrep lineage`` says of a day. Empty where it cannot: an event without it is still a hint, and the work
-    of the task is done."""
-    try:
-        found: dict[str, str] = json.loads(_asked(["lineage", "--ds", ds, "--json"], settings) or "{}")
-    except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        log.warning("graphrep: the event goes without the lineage of %s: %s", ds, error)
-        return {}
-    return found
-
-
-def _asked(words: list[str], settings: Settings) -> str:
-    """What a command that only reads prints; empty where it fails."""
-    shell = ["bash", "-c", line(command(words, settings), settings)]
-    done = subprocess.run(shell, capture_output=True, text=True, timeout=_PATIENCE_S, check=False, cwd=settings.home)
-    return done.stdout if done.returncode == 0 else ""

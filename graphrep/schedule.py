@@ -12,6 +12,9 @@ GRAPHREP_CONFIG        YAML file of settings                                    
 GRAPHREP_LOGS          directory of raw logs, in place of the configured one           as configured
 GRAPHREP_WAREHOUSE     directory of the warehouse, in place of the configured one      as configured
 GRAPHREP_SPARK_MASTER  given to spark-submit as --master                               spark-submit's own
+GRAPHREP_SPARK_SUBMIT  command: Spark stages are a plain spark-submit; operator: they  command
+                       are Airflow's SparkSubmitOperator, whose provider it needs
+GRAPHREP_SPARK_CONN    the operator's connection: master, deploy mode, queue           spark_default
 GRAPHREP_FIRST_DAY     first data day that is published; days before it fill windows    that of the first graph
 GRAPHREP_PATIENCE_H    hours that a day waits for one before it that does not come     6
 GRAPHREP_ALERT_URL     webhook that is told of failures and held days                  none: the log alone
@@ -43,6 +46,13 @@ GRAPH_ASSET, VECTORS_ASSET, VERDICT_ASSET = "graphrep/graph", "graphrep/vectors"
 UPLIFT_ASSET, RELEASE_ASSET = "graphrep/uplift", "graphrep/release"
 """Names of the assets that a day updates on its way; a ranker's DAG is scheduled on the last. Each is a hint: whoever
 is woken by one asks the manifests what is missing."""
+
+MADE_FROM = {
+    VECTORS_ASSET: (GRAPH_ASSET,),
+    VERDICT_ASSET: (VECTORS_ASSET,),
+    RELEASE_ASSET: (VECTORS_ASSET, VERDICT_ASSET),
+}
+"""Asset → those that it is made from; OpenLineage is told of them."""
 
 SPARK_POOL, TRAIN_POOL, PUBLISH_POOL = "graphrep_spark", "graphrep_train", "graphrep_publish"
 POOLS = {
@@ -86,6 +96,10 @@ JOBS = (*SPARK_STAGES, vocab.PANEL)
 """Stages that are a spark-submit; the first three make a day's graph."""
 
 
+COMMAND, OPERATOR = "command", "operator"
+"""How Spark stages are submitted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Where the commands of a day find things: absolute paths; None leaves the choice to the command."""
@@ -99,10 +113,15 @@ class Settings:
     first_day: str | None = None
     patience_hours: int = 6
     alert_url: str | None = None
+    spark_submit: str = COMMAND
+    spark_conn: str = "spark_default"
 
 
 def settings_from(environ: Mapping[str, str], home: Path) -> Settings:
     """The settings in the environment; ``home`` is the repository where GRAPHREP_HOME is not set.
+
+    Raises:
+        InputError: GRAPHREP_SPARK_SUBMIT is neither, or a master is set for the operator, which has its connection's.
 
     Example:
         >>> settings_from({"GRAPHREP_LOGS": "demo/logs"}, Path("/srv/graphrep")).logs.as_posix()
@@ -113,6 +132,12 @@ def settings_from(environ: Mapping[str, str], home: Path) -> Settings:
     def path(name: str) -> Path | None:
         return home / environ[name] if environ.get(name) else None
 
+    submit = environ.get("GRAPHREP_SPARK_SUBMIT") or COMMAND
+    if submit not in (COMMAND, OPERATOR):
+        raise InputError(f"{COMMAND} or {OPERATOR}", found=repr(submit), where="GRAPHREP_SPARK_SUBMIT")
+    if submit == OPERATOR and (master := environ.get("GRAPHREP_SPARK_MASTER")):
+        fix = "unset it: Airflow's connection GRAPHREP_SPARK_CONN has the master"
+        raise InputError("no master for the operator", found=repr(master), where="GRAPHREP_SPARK_MASTER", fix=fix)
     return Settings(
         home=home,
         config=path("GRAPHREP_CONFIG") or home / "configs" / "local.yaml",
@@ -123,6 +148,8 @@ def settings_from(environ: Mapping[str, str], home: Path) -> Settings:
         first_day=environ.get("GRAPHREP_FIRST_DAY") or None,
         patience_hours=int(environ.get("GRAPHREP_PATIENCE_H") or 6),
         alert_url=environ.get("GRAPHREP_ALERT_URL") or None,
+        spark_submit=submit,
+        spark_conn=environ.get("GRAPHREP_SPARK_CONN") or "spark_default",
     )
 
 

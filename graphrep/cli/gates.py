@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -16,18 +16,26 @@ app = typer.Typer()
 
 
 @app.command(epilog="Example: graphrep gates --ds 2026-03-14 --warehouse demo/warehouse")
-def gates(ds: Ds, config: Config = LOCAL, warehouse: Warehouse = None, as_json: AsJson = False) -> None:
+def gates(
+    ds: Annotated[str | None, typer.Option("--ds", help="Data day, YYYY-MM-DD; the newest judged, if none.")] = None,
+    config: Config = LOCAL,
+    warehouse: Warehouse = None,
+    as_json: AsJson = False,
+) -> None:
     """How a day was judged, gate by gate; the last line is the verdict."""
     from graphrep.store import runlog
 
-    judged = runlog.read_stage(warehouse_of(config, warehouse), ds, vocab.EVALUATE)
-    if not judged:
-        fix = f"run graphrep evaluate --ds {ds} first"
-        raise InputError(f"the verdict of {ds}", found="none", where="graphrep gates", fix=fix)
+    place = warehouse_of(config, warehouse)
+    asked = [ds] if ds else reversed(runlog.days(place))
+    judged = next(((day, found) for day in asked if (found := runlog.read_stage(place, day, vocab.EVALUATE))), None)
+    if judged is None:
+        fix = f"run graphrep evaluate --ds {ds or 'DAY'} first"
+        raise InputError(f"the verdict of {ds or 'a day'}", found="none", where="graphrep gates", fix=fix)
+    day, record = judged
     if as_json:
-        print_json(judged["gate"])
+        print_json({vocab.DS: day, **record["gate"]} if ds is None else record["gate"])
     else:
-        print_lines(gate_lines(judged["gate"]))
+        print_lines([*([] if ds else [f"day {day}"]), *gate_lines(record["gate"])])
 
 
 @app.command(epilog="Example: graphrep lineage --ds 2026-03-14 --warehouse demo/warehouse --json")

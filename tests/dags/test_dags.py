@@ -6,10 +6,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -248,6 +245,7 @@ def test_parsing_is_quick_and_loads_no_room(parsed: dict[str, Any]) -> None:
     loaded = set(parsed["modules"])
     assert {m for m in loaded if m.split(".")[0] == "graphrep"} == {
         "graphrep",
+        "graphrep.asking",
         "graphrep.errors",
         "graphrep.operators",
         "graphrep.schedule",
@@ -293,29 +291,6 @@ SCENARIOS = {
 
 
 @pytest.fixture(scope="module")
-def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """An address, and what was posted to it."""
-    posted: list[dict[str, Any]] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Hook)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/", posted
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, webhook: Any, real_airflow: Any) -> dict[str, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("run")
     (folder / "bin").mkdir()
@@ -331,6 +306,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory, webhook: Any, real_airflow: A
         GRAPHREP_WAREHOUSE=str(folder / "warehouse"),
         GRAPHREP_ALERT_URL=webhook[0],
         STUB_CALLS=str(folder / "calls"),
+        AIRFLOW__OPENLINEAGE__TRANSPORT=json.dumps(
+            {"type": "file", "log_file_path": str(folder / "events"), "append": True}
+        ),
     )
     return dict(zip(SCENARIOS, answers, strict=True))
 
@@ -482,4 +460,23 @@ def test_the_webhook_is_told_of_each_day_that_waits_for_a_person(runs: dict[str,
     waiting = [message for message in webhook[1] if message["event"] == "waits for a person"]
     told = [(message["dag"], message["task"], message["ds"], message["gates"]) for message in waiting]
     assert told == [("publish_daily", "gate", "2026-03-04", "gates: amber")] * 2
+    assert runs
+
+
+def test_openlineage_is_told_what_a_task_read_and_made(
+    runs: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    told = (tmp_path_factory.getbasetemp() / "run0" / "events").read_text().splitlines()
+    done = [event for event in map(json.loads, told) if event["eventType"] == "COMPLETE"]
+    named = {event["job"]["name"]: event for event in reversed(done)}  # the first of each
+    read = {name: [found["name"] for found in event["inputs"]] for name, event in named.items()}
+    assert read["graph_daily.graph"] == []
+    assert read["embed_daily.embed"] == ["graphrep/graph"]
+    assert read["publish_daily.publish"] == ["graphrep/vectors", "graphrep/verdict"]
+    gates = [event for event in done if event["job"]["name"] == "publish_daily.gate"]
+    verdicts = [event["inputs"][0]["inputFacets"]["dataQualityAssertions"]["assertions"][0] for event in gates]
+    found = [(verdict["assertion"], verdict["success"]) for verdict in verdicts]
+    assert found[:2] == [("gates: green", True), ("gates: amber", False)]
+    (made,) = named["embed_daily.embed"]["outputs"]
+    assert (made["name"], made["facets"]["version"]["datasetVersion"]) == ("graphrep/vectors", "5e1f")
     assert runs
