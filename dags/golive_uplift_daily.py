@@ -13,7 +13,7 @@ from pathlib import Path
 from airflow.sdk import DAG, Asset, AssetOrTimeSchedule, CronTriggerTimetable
 
 from graphrep import vocab
-from graphrep.operators import CommandOperator, DueOperator, deadline, told_of_failure
+from graphrep.operators import CommandOperator, DueOperator, deadline, spark_task, told_of_failure
 from graphrep.schedule import (
     CHOSEN_DAY,
     DEFAULTS,
@@ -47,14 +47,12 @@ with DAG(
     due = DueOperator(
         task_id="due", command_line=line(due_command(vocab.UPLIFT, SETTINGS), SETTINGS), settings=SETTINGS
     )
-    panel, uplift = (
-        CommandOperator(
-            task_id=stage,
-            command_line=shell_line(stage, SETTINGS, CHOSEN_DAY),
-            settings=SETTINGS,
-            told={vocab.DS: CHOSEN_DAY},
-            outlets=[Asset(UPLIFT_ASSET)] if stage == vocab.UPLIFT else [],
-        )
-        for stage in (vocab.PANEL, vocab.UPLIFT)
+    panel = spark_task(vocab.PANEL, SETTINGS, CHOSEN_DAY)
+    uplift = CommandOperator(
+        task_id=vocab.UPLIFT,
+        command_line=shell_line(vocab.UPLIFT, SETTINGS, CHOSEN_DAY),
+        settings=SETTINGS,
+        told={vocab.DS: CHOSEN_DAY},
+        outlets=[Asset(UPLIFT_ASSET)],
     )
     due >> panel >> uplift

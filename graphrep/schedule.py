@@ -49,6 +49,7 @@ is woken by one asks the manifests what is missing."""
 
 MADE_FROM = {
     VECTORS_ASSET: (GRAPH_ASSET,),
+    UPLIFT_ASSET: (GRAPH_ASSET, VECTORS_ASSET),
     VERDICT_ASSET: (VECTORS_ASSET,),
     RELEASE_ASSET: (VECTORS_ASSET, VERDICT_ASSET),
 }
