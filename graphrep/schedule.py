@@ -17,6 +17,8 @@ GRAPHREP_SPARK_SUBMIT  command: Spark stages are a plain spark-submit; operator:
 GRAPHREP_SPARK_CONN    the operator's connection: master, deploy mode, queue           spark_default
 GRAPHREP_FIRST_DAY     first data day that is published; days before it fill windows    that of the first graph
 GRAPHREP_PATIENCE_H    hours that a day waits for one before it that does not come     6
+GRAPHREP_RETRY_MIN     minutes before a failed task is tried again; twice that the     5
+                       second time
 GRAPHREP_ALERT_URL     webhook that is told of failures and held days                  none: the log alone
 GRAPHREP_BIN           directory of graphrep, spark-submit and python; empty: search   .venv/bin
                        the worker's PATH
@@ -26,6 +28,7 @@ GRAPHREP_BIN           directory of graphrep, spark-submit and python; empty: se
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +69,7 @@ POOLS = {
 DEFAULTS: dict[str, Any] = {
     "owner": "graphrep",
     "retries": 2,
-    "retry_delay": timedelta(minutes=5),
+    "retry_delay": timedelta(minutes=float(os.environ.get("GRAPHREP_RETRY_MIN") or 5)),
     "retry_exponential_backoff": 2.0,  # the factor: 5 min, then 10
     "max_retry_delay": timedelta(hours=1),
     "execution_timeout": timedelta(hours=4),

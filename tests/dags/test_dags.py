@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -125,6 +126,14 @@ def test_what_is_due_is_asked_with_the_first_day_and_the_patience() -> None:
     settings = settings_from({"GRAPHREP_FIRST_DAY": "2026-03-01", "GRAPHREP_PATIENCE_H": "2"}, HOME)
     asked = ["graphrep", "due", "embed", "--first", "2026-03-01", "--patience", "2"]
     assert due_command(vocab.EMBED, settings) == [*asked, "--config", "/srv/graphrep/configs/local.yaml"]
+
+
+def test_the_wait_before_a_retry_is_set_in_minutes() -> None:
+    code = "from graphrep.schedule import DEFAULTS; print(DEFAULTS['retry_delay'].total_seconds())"
+    for minutes, seconds in (("", "300.0"), ("0.5", "30.0")):
+        environ = {**os.environ, "GRAPHREP_RETRY_MIN": minutes}
+        done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == seconds
 
 
 # ---- the DAG files, read by Airflow --------------------------------------------------------------
