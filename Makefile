@@ -5,10 +5,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types tools clean
+.PHONY: help demo test lint types tools clean airflow airflow-stop
 
 help: ## these lines
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 demo: tools .venv/.demo ## sample logs, three days, a lookup and a table of quality
 	@rm -rf demo
@@ -19,6 +19,12 @@ test: tools .venv/.test .venv/.feast lint types ## everything that CI runs
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report= --durations 10
 	@echo "$$($(BIN)/coverage report --format=total) % of graphrep/ covered, branches too"
 
+airflow: tools .venv/.airflow ## Airflow on the loopback, with the DAGs, sample logs and a first release
+	@.ci/airflow start
+
+airflow-stop: ## its end
+	@.ci/airflow stop
+
 lint: .venv/.test ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -26,8 +32,8 @@ lint: .venv/.test ## ruff
 types: .venv/.test ## mypy
 	$(BIN)/mypy
 
-clean: ## what make made
-	rm -rf .venv demo .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+clean: airflow-stop ## what make made
+	rm -rf .venv demo .airflow .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 tools:
 	@.ci/check_tools $(PYTHON)
@@ -39,6 +45,11 @@ tools:
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) torch==2.13.0
 	@$(PIP) --editable ".[spark,train]"
+	@touch $@
+
+.venv/.airflow: .venv/.demo
+	@echo "installing Airflow"
+	@$(PIP) --editable ".[spark,train,airflow,postgres]"
 	@touch $@
 
 .venv/.test: .venv/.demo
