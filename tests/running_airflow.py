@@ -98,8 +98,14 @@ class RunningAirflow:
 
     def tasks(self, dag: str = "~") -> list[dict[str, Any]]:
         """Every task of every run: state, try_number and all."""
-        found: list[dict[str, Any]] = self.ask(f"dags/{dag}/dagRuns/~/taskInstances?limit=1000")["task_instances"]
+        found: list[dict[str, Any]] = []
+        while page := self.ask(f"dags/{dag}/dagRuns/~/taskInstances?limit=100&offset={len(found)}")["task_instances"]:
+            found += page
         return found
+
+    def backfilled(self) -> bool:
+        """Has every backfill of graph_daily come to its end?"""
+        return all(found["completed_at"] for found in self.ask("backfills?dag_id=graph_daily")["backfills"])
 
     def tell_again(self, asset: str) -> None:
         """The newest event of an asset, once more."""
@@ -174,6 +180,8 @@ def running_airflow(folder: Path, **variables: str) -> Iterator[RunningAirflow]:
         | QUICK
         | {
             "AIRFLOW_HOME": str(home),
+            # A writer waits for the one before it; pysqlite's five seconds are few beside busy cores.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
             "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
             "AIRFLOW__API__PORT": str(port),
             "AIRFLOW__API__BASE_URL": address,
