@@ -171,7 +171,7 @@ def running_airflow(folder: Path, **variables: str) -> Iterator[RunningAirflow]:
     """A healthy Airflow with this repository's DAGs, paused, and their pools; gone at the end of the block."""
     home = folder / "airflow"
     home.mkdir(parents=True)
-    port = _free_port()
+    port = free_port()
     ours = ("AIRFLOW", "GRAPHREP_", "PYTHONWARN", "SPARK_SUBMIT_OPTS")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     address = f"http://127.0.0.1:{port}"
@@ -246,7 +246,8 @@ def _program() -> Path:
     return Path(sys.executable).with_name("airflow")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens at."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]

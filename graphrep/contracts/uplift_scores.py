@@ -84,7 +84,7 @@ SCORES = Contract(
         Column(Score.TRIM_REASON, "string", "why overlap_ok is 0, empty where it is 1"),
         Column(Score.N_EFF, "float64", "effective training rows of arm and control with an effect like this", "rows"),
         Column(Score.EFFECT_SOURCE, "string", "gbm, linear, mean: of several, constant, or previous: of a day before"),
-        Column(Score.SHRINKAGE, "float64", "calibration slope: share of the deviation that was kept", "0 to 1"),
+        Column(Score.SHRINKAGE, "float64", "calibration slope: what deviations were multiplied by", "0 or more"),
         Column(Score.IDENTIFIED_BY, "string", "randomised: rows drawn by lot alone; adjustment: covariates"),
         Column(Score.SPILLOVER_SHARE, "float64", "of neighbours treated; null: not known", "0 to 1", nullable=True),
         Column(Score.NUDGES_7D, "float64", "nudges on the 7 days before; null: not known", nullable=True),

@@ -14,16 +14,10 @@ from typing import Any
 import pytest
 
 from postgres_server import postgres
+from running_airflow import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHAIN = ("graph_daily", "embed_daily", "publish_daily")
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-    return port
 
 
 def answer(address: str, token: str = "", body: Any = None) -> Any:
